@@ -1,0 +1,94 @@
+// Which virtual processor runs on which logical processor: the policy, without locks, interrupts or
+// clocks of its own. The caller holds the scheduler lock and passes the time in TSC ticks.
+//
+// Who has the least virtual time (running time over weight) runs next. A virtual processor that
+// wakes preempts one that is a slice ahead of it; an urgent one (the root's) need not wait for the
+// slice. Virtual processors that are pinned run on their logical processor alone.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "hv/processor/deadline_heap.h"
+#include "hv/processor/schedulable.h"
+#include "machine/boot.h"
+
+namespace hv {
+
+class Scheduler {
+ public:
+  Scheduler(std::uint32_t lp_count, std::uint64_t slice_ticks);
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// There may be something to run. Returns the logical processor that has to look again (to be
+  /// interrupted if it sleeps or runs a guest), or kNoLp. For one that runs already it only
+  /// remembers the wake, so that it is not put down as blocked.
+  [[nodiscard]] std::uint32_t wake(Schedulable& element, std::uint64_t now);
+
+  /// The next one to run on `lp`, now running; null leaves the processor idle.
+  [[nodiscard]] Schedulable* pick(std::uint32_t lp, std::uint64_t now);
+
+  /// Ends the run of the current one of `lp`, which stays ready if `runnable` or woken meanwhile.
+  /// Returns another logical processor that could take it over, or kNoLp.
+  [[nodiscard]] std::uint32_t put_down(std::uint32_t lp, std::uint64_t now, bool runnable);
+
+  /// Whether the current one of `lp` has to make way for another.
+  [[nodiscard]] bool should_yield(std::uint32_t lp, std::uint64_t now) const;
+  /// Whether anything else waits to run on `lp`.
+  [[nodiscard]] bool has_waiting(std::uint32_t lp) const { return best(lp) != nullptr; }
+
+  /// Keeps one from running until release(). It may be running still: the caller waits until it is
+  /// not.
+  void hold(Schedulable& element);
+  [[nodiscard]] std::uint32_t release(Schedulable& element, std::uint64_t now);
+
+  /// Wakes it at `deadline`, or never with kNoDeadline; replaces what was set before.
+  void set_deadline(Schedulable& element, std::uint64_t deadline);
+  [[nodiscard]] std::uint64_t next_deadline(std::uint32_t lp) const;
+  /// The first one on `lp` whose deadline has come, its deadline taken away; null if none. The
+  /// caller wakes it.
+  [[nodiscard]] Schedulable* take_expired(std::uint32_t lp, std::uint64_t now);
+
+  /// Forgets a held one that does not run.
+  void remove(Schedulable& element);
+
+  [[nodiscard]] Schedulable* current(std::uint32_t lp) const { return slots_[lp].current; }
+  [[nodiscard]] bool is_idle(std::uint32_t lp) const { return slots_[lp].idle; }
+
+ private:
+  /// Ready ones in ascending order of virtual time.
+  struct ReadyQueue {
+    Schedulable* head = nullptr;
+    Schedulable* tail = nullptr;
+    void insert(Schedulable& element);
+    void remove(Schedulable& element);
+  };
+  struct Slot {
+    Schedulable* current = nullptr;
+    bool idle = false;
+    ReadyQueue pinned;
+    DeadlineHeap deadlines;
+  };
+
+  [[nodiscard]] ReadyQueue& queue_of(const Schedulable& element) {
+    return element.pinned_lp == kNoLp ? shared_ : slots_[element.pinned_lp].pinned;
+  }
+  [[nodiscard]] Schedulable* best(std::uint32_t lp) const;
+  [[nodiscard]] std::uint64_t charged_time(const Schedulable& element, std::uint64_t now) const;
+  [[nodiscard]] bool preempts(const Schedulable& waiting, const Schedulable& running,
+                              std::uint64_t now) const;
+  [[nodiscard]] std::uint32_t enqueue(Schedulable& element, std::uint64_t now,
+                                      std::uint32_t except_lp);
+  [[nodiscard]] std::uint32_t processor_for(const Schedulable& element, std::uint64_t now,
+                                            std::uint32_t except_lp);
+
+  std::array<Slot, machine::kMaxLogicalProcessors> slots_{};
+  ReadyQueue shared_;
+  std::uint32_t lp_count_;
+  std::uint64_t slice_ticks_;
+  /// The virtual time of the last one picked: where one that slept long starts again.
+  std::uint64_t clock_ = 0;
+};
+
+}  // namespace hv

@@ -1,0 +1,80 @@
+#include "hv/vtx/event_injection.h"
+
+#include "hv/vtx/guest_context.h"
+#include "machine/vmx_architecture.h"
+#include "machine/vmx_root.h"
+#include "machine/x86.h"
+
+namespace hv::vtx {
+namespace {
+
+namespace vmx = machine::vmx;
+using machine::Vmcs32;
+using machine::VmcsReadOnly32;
+using machine::vmread;
+using machine::vmwrite;
+
+}  // namespace
+
+Event interrupted_event() {
+  const std::uint32_t information = vmread(VmcsReadOnly32::kIdtVectoringInformation);
+  if ((information & vmx::kEventValid) == 0) {
+    return {};
+  }
+  Event event = decode_event(information, vmread(VmcsReadOnly32::kIdtVectoringErrorCode));
+  if (is_software_event(event.type)) {
+    event.instruction_length = vmread(VmcsReadOnly32::kExitInstructionLength);
+  }
+  return event;
+}
+
+Event exit_event() {
+  const std::uint32_t information = vmread(VmcsReadOnly32::kExitInterruptionInformation);
+  return decode_event(information, vmread(VmcsReadOnly32::kExitInterruptionErrorCode));
+}
+
+void inject(const Event& event) {
+  vmwrite(Vmcs32::kVmEntryInterruptionInformation, encode_event(event));
+  if (event.has_error_code) {
+    vmwrite(Vmcs32::kVmEntryExceptionErrorCode, event.error_code);
+  }
+  if (is_software_event(event.type)) {
+    vmwrite(Vmcs32::kVmEntryInstructionLength, event.instruction_length);
+  }
+}
+
+Event injected_event() {
+  const std::uint32_t information = vmread(Vmcs32::kVmEntryInterruptionInformation);
+  Event event = decode_event(information, vmread(Vmcs32::kVmEntryExceptionErrorCode));
+  if (event.valid && is_software_event(event.type)) {
+    event.instruction_length = vmread(Vmcs32::kVmEntryInstructionLength);
+  }
+  return event;
+}
+
+void cancel_injection() { vmwrite(Vmcs32::kVmEntryInterruptionInformation, 0); }
+
+bool accepts_interrupt() {
+  if ((read_rflags() & machine::x86::kRflagsIf) == 0) {
+    return false;
+  }
+  return !has_interrupt_shadow();
+}
+
+void set_interrupt_window_exiting(bool wanted) {
+  const std::uint32_t controls = vmread(Vmcs32::kProcessorBasedControls);
+  const std::uint32_t next = wanted ? (controls | vmx::kInterruptWindowExiting)
+                                    : (controls & ~vmx::kInterruptWindowExiting);
+  if (next != controls) {
+    vmwrite(Vmcs32::kProcessorBasedControls, next);
+  }
+}
+
+void set_preemption_timer(const Capabilities& capabilities, std::uint64_t tsc_ticks) {
+  const std::uint64_t unit = 1ull << capabilities.preemption_timer_shift;
+  constexpr std::uint64_t kMost = 0xFFFF'FFFF;
+  const std::uint64_t count = (tsc_ticks + unit - 1) >> capabilities.preemption_timer_shift;
+  vmwrite(Vmcs32::kPreemptionTimerValue, static_cast<std::uint32_t>(count > kMost ? kMost : count));
+}
+
+}  // namespace hv::vtx

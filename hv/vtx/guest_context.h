@@ -1,0 +1,114 @@
+// The processor's side of one virtual processor: its VMCS and the registers that the VMCS leaves
+// out. A context is *loaded* on at most one logical processor; everything but construction,
+// load() and registers() needs it loaded on the executing one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "hv/tlfs/register_values.h"
+#include "hv/vtx/capabilities.h"
+#include "hv/vtx/exit.h"
+#include "machine/address.h"
+#include "machine/vmx_root.h"
+
+namespace hv::vtx {
+
+enum class SegmentName : std::uint8_t { kEs, kCs, kSs, kDs, kFs, kGs, kLdtr, kTr };
+
+/// Where the pages lie that contexts share.
+struct SharedPages {
+  machine::Spa io_bitmap_a{};
+  machine::Spa io_bitmap_b{};
+  machine::Spa msr_bitmap{};
+};
+
+class GuestContext {
+ public:
+  explicit GuestContext(machine::Spn vmcs_page) : vmcs_page_(vmcs_page) {}
+  GuestContext(const GuestContext&) = delete;
+  GuestContext& operator=(const GuestContext&) = delete;
+
+  /// Programs the VMCS for a guest in the state after INIT (SDM vol. 3 table 9-1), and leaves it
+  /// unloaded. `eptp` is the EPT pointer of its partition.
+  void initialize(const Capabilities& capabilities, const SharedPages& pages, std::uint64_t eptp);
+
+  /// Makes the VMCS current on the executing processor, which becomes its host.
+  void load();
+  /// Writes the VMCS back to memory, so that any processor may load it.
+  void unload();
+
+  /// Runs the guest until the next exit, which it returns. A refusal of the processor to enter is
+  /// a defect of the hypervisor and ends the run; a failed check of guest state comes back as an
+  /// exit with entry_failed.
+  [[nodiscard]] Exit enter();
+
+  [[nodiscard]] machine::GuestRegisters& registers() { return registers_; }
+  [[nodiscard]] const machine::GuestRegisters& registers() const { return registers_; }
+  /// A general register by its number in the instruction set (0 RAX ... 4 RSP ... 15 R15).
+  [[nodiscard]] std::uint64_t general_register(std::uint8_t number) const;
+  void set_general_register(std::uint8_t number, std::uint64_t value);
+
+ private:
+  machine::GuestRegisters registers_{};
+  machine::Spn vmcs_page_;
+  std::uint32_t revision_ = 0;
+  bool launched_ = false;
+};
+
+// --- The loaded context's state in the VMCS ------------------------------------------------------
+
+[[nodiscard]] SegmentRegister read_segment(SegmentName name);
+void write_segment(SegmentName name, const SegmentRegister& segment);
+[[nodiscard]] TableRegister read_gdtr();
+[[nodiscard]] TableRegister read_idtr();
+void write_gdtr(const TableRegister& table);
+void write_idtr(const TableRegister& table);
+
+[[nodiscard]] std::uint64_t read_rip();
+[[nodiscard]] std::uint64_t read_rsp();
+[[nodiscard]] std::uint64_t read_rflags();
+void write_rip(std::uint64_t value);
+void write_rsp(std::uint64_t value);
+void write_rflags(std::uint64_t value);
+
+/// Control registers as the guest sees them; the bits that VMX operation fixes are kept apart.
+[[nodiscard]] std::uint64_t read_cr0();
+[[nodiscard]] std::uint64_t read_cr3();
+[[nodiscard]] std::uint64_t read_cr4();
+/// False, with nothing changed, for a value that the guest's processor refuses.
+[[nodiscard]] bool write_cr0(const Capabilities& capabilities, std::uint64_t value);
+[[nodiscard]] bool write_cr4(const Capabilities& capabilities, std::uint64_t value);
+void write_cr3(std::uint64_t value);
+[[nodiscard]] std::uint64_t read_efer();
+/// Keeps LMA in step with LME and CR0.PG.
+[[nodiscard]] bool write_efer(std::uint64_t value);
+[[nodiscard]] std::uint64_t read_dr7();
+void write_dr7(std::uint64_t value);
+[[nodiscard]] std::uint64_t read_pat();
+void write_pat(std::uint64_t value);
+[[nodiscard]] std::uint64_t read_sysenter_cs();
+[[nodiscard]] std::uint64_t read_sysenter_eip();
+[[nodiscard]] std::uint64_t read_sysenter_esp();
+void write_sysenter_cs(std::uint64_t value);
+void write_sysenter_eip(std::uint64_t value);
+void write_sysenter_esp(std::uint64_t value);
+
+/// Privilege level (CPL) and whether the guest runs 64-bit code.
+[[nodiscard]] std::uint8_t privilege_level();
+[[nodiscard]] bool in_64_bit_code();
+[[nodiscard]] bool in_protected_mode();
+
+/// Moves RIP past the instruction that exited, and lifts the interrupt shadow that ended with it.
+void complete_instruction(const Exit& exit);
+
+[[nodiscard]] bool has_interrupt_shadow();
+void set_interrupt_shadow(bool shadow);
+[[nodiscard]] bool nmis_blocked();
+void set_nmis_blocked(bool blocked);
+
+/// What an EPT violation accessed.
+[[nodiscard]] std::uint64_t exit_guest_physical_address();
+[[nodiscard]] std::uint64_t exit_guest_linear_address();
+
+}  // namespace hv::vtx
