@@ -1,0 +1,38 @@
+// What a child is told: the `key=value` lines that the root writes into its boot page.
+//
+//   key          meaning
+//   workload     hello, idle, work, storage
+//   seed         of the child's own random numbers
+//   requests     storage: verified random requests on the scratch disk
+//   in_flight    storage: requests in flight
+//   chunk_kib    storage: size of one read of the whole first disk
+//   timer_hz     idle: rate of the periodic timer
+//   idle_ms      idle: how long
+//   rounds       work: rounds
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string_view>
+
+#include "partitions/kernel/parameters.h"
+
+namespace child {
+
+enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage };
+
+struct Parameters {
+  Workload workload = Workload::kHello;
+  std::uint64_t seed = 1;
+  std::uint32_t requests = 1000;
+  std::uint32_t in_flight = 8;
+  std::uint32_t chunk_kib = 64;
+  std::uint32_t timer_hz = 100;
+  std::uint32_t idle_ms = 1000;
+  std::uint32_t rounds = 100;
+};
+
+[[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(
+    std::string_view text);
+
+}  // namespace child

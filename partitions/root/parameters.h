@@ -1,0 +1,54 @@
+// What the root is told: the `key=value` lines of its boot page. A line that begins with '#' is a
+// remark. An unknown key or a bad value is logged and the root powers off without a child.
+//
+//   key                 default   meaning
+//   children            1         child partitions to create, 0..64
+//   children_at_once    64        how many of them may exist at the same time, 1..64
+//   child_processors    1         VPs of each, 1..8
+//   child_memory_mib    16        RAM of each, 4..1024
+//   workload            hello     what each does: hello, idle, work, storage
+//   seed                1         of the workloads' own random numbers; child n uses seed + n
+//   requests            1000      storage: verified random requests on the scratch range
+//   in_flight           8         storage: requests in flight, 1..32
+//   chunk_kib           64        storage: size of one read of the whole first disk, 4..256
+//   timer_hz            100       idle: rate of the periodic timer of each VP, 1..1000
+//   idle_ms             1000      idle: how long
+//   rounds              100       work: rounds of computing, allocating and signalling
+//   data_disk           0         storage: ATA disk that the children may read, 0..3
+//   scratch_disk        1         storage: ATA disk that holds the scratch ranges, 0..3
+//   scratch_mib         4         storage: scratch range of each child, 1..1024
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string_view>
+
+#include "partitions/kernel/parameters.h"
+
+namespace root {
+
+enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage };
+
+struct Parameters {
+  std::uint32_t children = 1;
+  std::uint32_t children_at_once = 64;
+  std::uint32_t child_processors = 1;
+  std::uint32_t child_memory_mib = 16;
+  Workload workload = Workload::kHello;
+  std::uint64_t seed = 1;
+  std::uint32_t requests = 1000;
+  std::uint32_t in_flight = 8;
+  std::uint32_t chunk_kib = 64;
+  std::uint32_t timer_hz = 100;
+  std::uint32_t idle_ms = 1000;
+  std::uint32_t rounds = 100;
+  std::uint32_t data_disk = 0;
+  std::uint32_t scratch_disk = 1;
+  std::uint32_t scratch_mib = 4;
+};
+
+/// Reads the text. On failure tells the line and what is wrong with it.
+[[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(
+    std::string_view text);
+
+}  // namespace root
