@@ -49,6 +49,8 @@ class BusMaster {
   void start();
   /// Makes region_ cover the next byte; false at the end of the table.
   [[nodiscard]] bool next_region();
+  [[nodiscard]] std::size_t contiguous_bytes(std::size_t wanted) const;
+  void advance(std::size_t bytes);
 
   Platform& platform_;
   DmaClient* client_ = nullptr;

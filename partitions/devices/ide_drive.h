@@ -104,7 +104,6 @@ class IdeDrive final : public TimerClient, public DmaClient {
   void start_transfer(std::uint8_t command, bool write, bool dma);
   void identify();
   void describe(std::span<std::uint16_t, 256> words) const;
-  void diagnose();
   void set_signature();
 
   void wait_for_medium(Phase phase, std::uint64_t sectors);

@@ -11,8 +11,9 @@ namespace devices {
 inline constexpr std::uint64_t kIntervalTimerHz = 1193182;
 
 /// Ports 0x40..0x43 and 0x61 (gate and output of channel 2). Cited as "8254": Intel 231164. A
-/// channel that was never programmed stands still. Modes 0, 2 and 3 count; 1, 4 and 5 are accepted
-/// and count once without an output edge, since nothing in a PC uses them.
+/// channel that was never programmed stands still; counting is binary always. Modes 0, 2 and 3
+/// count; 1, 4 and 5 are accepted and count once without an output edge, since nothing in a PC uses
+/// them.
 class IntervalTimer final : public PortDevice, public TimerClient {
  public:
   IntervalTimer(Platform& platform, std::uint32_t interrupt_line);
@@ -39,6 +40,8 @@ class IntervalTimer final : public PortDevice, public TimerClient {
     /// 1..65536.
     std::uint32_t reload = 65536;
     std::uint64_t start_ns = 0;
+    /// How far it had counted when its gate went low.
+    std::uint64_t held_ticks = 0;
   };
 
   void write_control(std::uint8_t value);
