@@ -1,0 +1,195 @@
+// The client: a child's end of the bus. It owns the states of the connection, of the channels that
+// the server has offered and of the GPADLs that the child has lent. The child's bus driver feeds it
+// the server's messages and the drivers' wishes, and does what the notifier says. It does no I/O; a
+// message that is not legal in the state is refused and traced, one that a race explains is
+// ignored. Whoever waits gets an answer, whatever is rescinded meanwhile.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "machine/address.h"
+#include "vmbus/protocol/bytes.h"
+#include "vmbus/protocol/messages.h"
+#include "vmbus/protocol/version.h"
+#include "vmbus/vmbus.h"
+
+namespace vmbus {
+
+enum class ClientState : std::uint8_t {
+  kDisconnected,
+  kConnecting,  // INITIATE_CONTACT is out
+  kConnected,
+  kUnloading,  // UNLOAD is out
+};
+
+enum class ClientChannelState : std::uint8_t {
+  kFree,
+  kOffered,    // known, not open
+  kOpening,    // OPENCHANNEL is out
+  kOpen,       // the server has opened it
+  kRescinded,  // taken away; release_channel() gives the id back
+};
+
+enum class ClientGpadlState : std::uint8_t { kFree, kCreating, kCreated, kTearingDown };
+
+enum class ClientStatus : std::uint8_t {
+  kDone,          // done, or under way: the notifier tells the outcome
+  kWrongState,    // not legal now; nothing was sent
+  kUnknown,       // no such channel or GPADL
+  kRescinded,     // the channel has been taken away
+  kNoRoom,        // the slots are used up
+  kNotSupported,  // not in the negotiated version
+};
+
+/// Slots, in storage of the client's owner; the client alone looks into them.
+struct ClientChannel {
+  ClientChannelState state = ClientChannelState::kFree;
+  ChannelId id;
+  std::uint32_t open_id = 0;
+  bool modifying = false;
+};
+struct ClientGpadl {
+  ClientGpadlState state = ClientGpadlState::kFree;
+  GpadlId id;
+  ChannelId channel;
+};
+
+/// What the client asks its owner to do, and tells it. Called from within the client's functions;
+/// the owner may call the client back from there.
+class ClientNotifier {
+ public:
+  /// Posts a message to the server, in the order of the calls.
+  virtual void send_message(std::uint32_t connection_id, std::span<const std::byte> message) = 0;
+
+  virtual void connected(Version version) = 0;
+  /// Every version was refused.
+  virtual void connect_failed() = 0;
+  virtual void offered(ChannelId channel, const OfferChannel& offer) = 0;
+  virtual void all_offers_delivered() = 0;
+  /// Answers open(): whether the channel is open.
+  virtual void opened(ChannelId channel, bool success) = 0;
+  /// The device is gone. Every answer still awaited for the channel has been given before. Let its
+  /// GPADLs go, then call release_channel().
+  virtual void rescinded(ChannelId channel) = 0;
+  /// Answers modify(), from version 5.3 on.
+  virtual void modified(ChannelId channel, bool success) = 0;
+  /// Answers create_gpadl(). After a failure the GPADL does not exist.
+  virtual void gpadl_created(GpadlId gpadl, bool success) = 0;
+  /// Answers teardown_gpadl(): the pages are the client's own again.
+  virtual void gpadl_torndown(GpadlId gpadl) = 0;
+  /// Answers unload().
+  virtual void unloaded() = 0;
+
+ protected:
+  ~ClientNotifier() = default;
+};
+
+struct ClientConfiguration {
+  /// The processor to which the server posts.
+  std::uint32_t target_vp = 0;
+  std::uint64_t interrupt_page_gpa = 0;  // before version 5.0
+  std::uint64_t parent_to_child_monitor_gpa = 0;
+  std::uint64_t child_to_parent_monitor_gpa = 0;
+  Version newest_version = Version::kIron;
+  /// Names the partition in traces.
+  std::uint64_t trace_id = 0;
+};
+
+struct OpenParameters {
+  GpadlId ring_gpadl;
+  /// Where in the GPADL the server-to-client ring starts.
+  std::uint32_t downstream_page_offset = 0;
+  std::uint32_t target_vp = 0;
+  std::array<std::uint8_t, kUserDataSize> user_data{};
+};
+
+class Client {
+ public:
+  /// Everything given outlives the client.
+  Client(const ClientConfiguration& configuration, std::span<ClientChannel> channels,
+         std::span<ClientGpadl> gpadls, ClientNotifier& notifier);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// The payload of one message from the server.
+  void handle_message(std::span<const std::byte> message);
+
+  /// Tries the versions, newest first. Answered by connected() or connect_failed().
+  [[nodiscard]] ClientStatus connect();
+  /// The hypervisor knows no connection of the id to which INITIATE_CONTACT was posted
+  /// (INVALID_CONNECTION_ID): the server does not speak that version.
+  [[nodiscard]] ClientStatus contact_post_failed();
+  /// Once per connection. Answered by offered() for each, then all_offers_delivered().
+  [[nodiscard]] ClientStatus request_offers();
+  /// Ends the connection and forgets every channel and GPADL. Answered by unloaded().
+  [[nodiscard]] ClientStatus unload();
+
+  /// Lends pages (1 to kMaxGpadlPages) to the server on behalf of a channel. Answered by
+  /// gpadl_created(); `gpadl` is set before.
+  [[nodiscard]] ClientStatus create_gpadl(ChannelId channel, std::span<const machine::Gpn> pages,
+                                          GpadlId& gpadl);
+  /// Answered by gpadl_torndown().
+  [[nodiscard]] ClientStatus teardown_gpadl(GpadlId gpadl);
+
+  /// Answered by opened().
+  [[nodiscard]] ClientStatus open(ChannelId channel, const OpenParameters& parameters);
+  /// The server does not answer a close: the channel is closed when its ring has been torn down.
+  [[nodiscard]] ClientStatus close(ChannelId channel);
+  /// Moves the channel's interrupts.
+  [[nodiscard]] ClientStatus modify(ChannelId channel, std::uint32_t target_vp);
+  /// Gives a rescinded channel's id back. Its GPADLs are gone already.
+  [[nodiscard]] ClientStatus release_channel(ChannelId channel);
+
+  [[nodiscard]] ClientState state() const { return state_; }
+  [[nodiscard]] Version version() const { return version_; }
+  /// kFree if the client knows no such channel.
+  [[nodiscard]] ClientChannelState channel_state(ChannelId channel) const;
+  [[nodiscard]] std::size_t gpadl_count() const;
+
+ private:
+  // Connection: client.cpp.
+  void send_contact();
+  void try_next_version();
+  void forget_everything();
+  void handle_version_response(const VersionResponse& message);
+  void handle_unload_response();
+  void dispatch_connected(MessageType type, std::span<const std::byte> message);
+
+  // Channels and GPADLs: client_channels.cpp.
+  void handle_offer(const OfferChannel& message);
+  void handle_rescind(const ChannelMessage& message);
+  void handle_open_result(const OpenChannelResult& message);
+  void handle_modify_response(const ModifyChannelResponse& message);
+  void handle_gpadl_created(const GpadlCreated& message);
+  void handle_gpadl_torndown(const GpadlTorndown& message);
+  void answer_gpadl_waiters(ChannelId channel);
+
+  template <WireObject T>
+  void send(const T& message) {
+    notifier_.send_message(connection_id_, bytes_of(message));
+  }
+  template <WireObject T, class Handler>
+  void decode(std::span<const std::byte> message, Handler handler);
+
+  [[nodiscard]] ClientChannel* find(ChannelId id);
+  [[nodiscard]] ClientGpadl* find(GpadlId id);
+  void refuse(std::uint32_t type, std::uint64_t detail) const;
+  void ignore(MessageType type, std::uint64_t detail) const;
+
+  ClientConfiguration configuration_;
+  std::span<ClientChannel> channels_;
+  std::span<ClientGpadl> gpadls_;
+  ClientNotifier& notifier_;
+  ClientState state_ = ClientState::kDisconnected;
+  Version version_ = Version::kIron;
+  std::size_t version_index_ = 0;
+  std::uint32_t connection_id_ = 0;
+  std::uint32_t next_gpadl_id_;
+  bool offers_requested_ = false;
+};
+
+}  // namespace vmbus
