@@ -13,7 +13,9 @@
 
 #include "machine/address.h"
 #include "machine/vmx_root.h"
+#include "machine/x86.h"
 #include "sim/vtx/capabilities.h"
+#include "sim/vtx/ept.h"
 #include "sim/vtx/exits.h"
 #include "sim/vtx/platform.h"
 #include "sim/vtx/tlb.h"
@@ -161,23 +163,22 @@ class Processor {
   /// An access must not cross a page. The linear address is taken to equal the guest-physical one.
   [[nodiscard]] std::expected<machine::Spa, Exit> translate(
       machine::Gpa address, Access access, Through through = Through::kLinearAddress) {
-    if (const std::optional<machine::Spa> hit = tlb_.find_fast(address, access)) [[likely]] {
-      return *hit;
+    if (through == Through::kLinearAddress) [[likely]] {
+      if (const std::optional<machine::Spa> hit = tlb_.find_fast(address, access)) [[likely]] {
+        return *hit;
+      }
     }
     return translate_slow(address, access, through);
   }
 
   // --- Events ------------------------------------------------------------------------------------
 
-  /// What comes before the guest's next instruction. Called again after each event it names has
-  /// been dealt with.
+  /// What comes before the guest's next instruction. The answer can change only with the pins, with
+  /// guest() (RFLAGS.IF, blocking, activity) and when the preemption deadline is reached. Ask again
+  /// after each event it names.
   [[nodiscard]] NextEvent next_event(PendingSignals pending, std::uint64_t now_tsc) const;
   /// The TSC at which the preemption timer expires; all-ones if it is not active.
   [[nodiscard]] std::uint64_t preemption_deadline_tsc() const { return preemption_deadline_tsc_; }
-  /// Whether a change of the pins, the timer or RFLAGS.IF can matter at all: false only if
-  /// next_event() gives kNone for every pin state until the preemption deadline.
-  [[nodiscard]] bool windows_open() const;
-
   /// The exit for what next_event() named. `vector`: the acknowledged one, by the processor's
   /// interrupt controller, if acknowledges_interrupts(); ignored otherwise.
   [[nodiscard]] Exit exit_for(NextEvent event, std::uint8_t vector = 0) const;
@@ -217,6 +218,9 @@ class Processor {
   [[nodiscard]] std::optional<Exit> when(bool exits, machine::vmx::ExitReason reason,
                                          std::uint64_t qualification = 0) const;
   [[nodiscard]] bool msr_bit(std::uint32_t msr, bool write) const;
+  [[nodiscard]] std::expected<CachedPage, Exit> find_page(machine::Gpa address, Access access,
+                                                          Through through);
+  void remember(std::uint64_t guest_page, Walk& walk, Access access);
   [[nodiscard]] std::expected<machine::Spa, Exit> translate_slow(machine::Gpa address,
                                                                  Access access, Through through);
 
@@ -237,8 +241,9 @@ class Processor {
   std::uint32_t secondary_controls_ = 0;
 
   GuestState guest_;
-  std::uint64_t efer_ = 0;
-  std::uint64_t pat_ = 0;
+  // MSRs that transitions may switch; their values at power-up, in 64-bit mode.
+  std::uint64_t efer_ = machine::x86::kEferLme | machine::x86::kEferLma | machine::x86::kEferNxe;
+  std::uint64_t pat_ = 0x0007'0406'0007'0406;
   std::uint64_t debugctl_ = 0;
   std::uint64_t preemption_deadline_tsc_ = ~std::uint64_t{0};
   Tlb tlb_;

@@ -52,6 +52,7 @@ class Tlb {
 
   /// The tags that lookups and insertions use from here on.
   void use(std::uint16_t vpid, std::uint64_t ep4ta);
+  [[nodiscard]] std::uint16_t vpid() const { return vpid_; }
 
   /// The small cache in front: hits are translations of the current tags.
   [[nodiscard]] std::optional<machine::Spa> find_fast(machine::Gpa address, Access access) const {

@@ -124,6 +124,8 @@ struct Vmcs {
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
   std::uint32_t active_on = kNone;
   bool launched = false;
+  /// VMCLEARed at least once: before that, the launch state is undefined (SDM vol. 3 24.11.3).
+  bool initialized = false;
   /// Groups written since their checks last passed.
   std::uint8_t unchecked_groups = kAllGroups;
 
