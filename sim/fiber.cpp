@@ -1,0 +1,67 @@
+#include "sim/fiber.h"
+
+#include <sys/mman.h>
+
+#include <new>
+
+namespace sim {
+
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+}  // namespace
+
+StackPool::~StackPool() {
+  for (const Stack& stack : all_) {
+    munmap(stack.bottom - kPage, stack.size_bytes + kPage);
+  }
+}
+
+Stack StackPool::take(std::size_t size_bytes) {
+  const std::size_t rounded = (size_bytes + kPage - 1) / kPage * kPage;
+  std::vector<Stack>& free = free_[rounded];
+  if (!free.empty()) {
+    const Stack stack = free.back();
+    free.pop_back();
+    return stack;
+  }
+  void* const region = mmap(nullptr, rounded + kPage, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (region == MAP_FAILED || mprotect(region, kPage, PROT_NONE) != 0) {
+    throw std::bad_alloc();
+  }
+  all_.push_back({static_cast<std::byte*>(region) + kPage, rounded});
+  return all_.back();
+}
+
+void StackPool::give_back(Stack stack) {
+#ifdef CHRONOVISOR_ADDRESS_SANITIZER
+  // Frames that were left without unwinding would stay forbidden.
+  __asan_unpoison_memory_region(stack.bottom, stack.size_bytes);
+#endif
+  free_[stack.size_bytes].push_back(stack);
+}
+
+Fiber::Fiber(Stack stack, FiberEntry entry, void* argument)
+    : stack_(stack), entry_(entry), argument_(argument) {
+  context_ = boost::context::detail::make_fcontext(stack.bottom + stack.size_bytes,
+                                                   stack.size_bytes, &Fiber::begin);
+}
+
+void Fiber::begin(boost::context::detail::transfer_t transfer) {
+  const Switch now = *static_cast<Switch*>(transfer.data);
+#ifdef CHRONOVISOR_ADDRESS_SANITIZER
+  const void* bottom = nullptr;
+  std::size_t size_bytes = 0;
+  __sanitizer_finish_switch_fiber(nullptr, &bottom, &size_bytes);
+  if (now.from->stack_.bottom == nullptr) {
+    now.from->stack_ = {static_cast<std::byte*>(const_cast<void*>(bottom)), size_bytes};
+  }
+#endif
+  arrive(transfer);
+  now.to->entry_(now.to->argument_);
+  __builtin_trap();
+}
+
+}  // namespace sim

@@ -1,0 +1,62 @@
+#include "sim/trace_hash.h"
+
+#include <algorithm>
+
+namespace sim {
+
+TraceHash::TraceHash() {
+  cursor_ = buffer_.data();
+  XXH3_64bits_reset(&state_);
+  set_limit();
+}
+
+void TraceHash::flip_result_of(std::uint64_t operation) {
+  flip_ = operation;
+  set_limit();
+}
+
+void TraceHash::set_limit() {
+  std::uint64_t room = kBufferOperations;
+  if (flip_ >= flushed_ && flip_ - flushed_ < room) {
+    room = flip_ - flushed_ + 1;
+  }
+  limit_ = buffer_.data() + room * kWords;
+}
+
+std::uint64_t TraceHash::reach_limit() {
+  std::uint64_t& result = cursor_[-1];
+  if (operations() == flip_ + 1) {
+    result ^= 1;
+    flip_ = kNoFlip;
+  }
+  const std::uint64_t answer = result;
+  if (cursor_ == buffer_.data() + buffer_.size()) {
+    flush();
+    if (listener_ != nullptr && flushed_ % kStretch == 0) {
+      listener_->at_operation(flushed_, XXH3_64bits_digest(&state_));
+    }
+  }
+  set_limit();
+  return answer;
+}
+
+void TraceHash::flush() {
+  const auto words = static_cast<std::size_t>(cursor_ - buffer_.data());
+  if (enabled_) {
+    XXH3_64bits_update(&state_, buffer_.data(), words * sizeof(std::uint64_t));
+  }
+  flushed_ += words / kWords;
+  cursor_ = buffer_.data();
+}
+
+std::uint64_t TraceHash::value() const {
+  XXH3_state_t state;
+  XXH3_copyState(&state, &state_);
+  const auto words = static_cast<std::size_t>(cursor_ - buffer_.data());
+  if (enabled_) {
+    XXH3_64bits_update(&state, buffer_.data(), words * sizeof(std::uint64_t));
+  }
+  return XXH3_64bits_digest(&state);
+}
+
+}  // namespace sim
