@@ -1,0 +1,306 @@
+#include "hv/apic/local_apic.h"
+
+#include "machine/invariant.h"
+#include "machine/x86.h"
+
+namespace hv {
+
+namespace {
+
+using Kind = ApicWriteOutcome::Kind;
+namespace x86 = machine::x86;
+
+constexpr std::uint32_t kMasked = 1u << 16;
+constexpr std::uint32_t kDeliveryMask = 7u << 8;
+// Writable bits of the local vector table: vector and mask, and the delivery mode, trigger,
+// polarity and timer mode where the entry has them. Delivery status (12) and remote IRR (14) are
+// read-only.
+constexpr std::uint32_t kLvtTimerBits = 0x0007'00FF;
+constexpr std::uint32_t kLvtErrorBits = 0x0001'00FF;
+constexpr std::uint32_t kLvtModeBits = 0x0001'07FF;
+constexpr std::uint32_t kLvtPinBits = 0x0001'A7FF;
+constexpr std::uint32_t kLvtReadOnlyBits = 0x0000'5000;
+constexpr std::uint32_t kSpuriousBits = 0x0000'01FF;
+constexpr std::uint32_t kErrorSendIllegalVector = 1u << 5;
+constexpr std::uint32_t kErrorReceiveIllegalVector = 1u << 6;
+
+constexpr ApicWriteOutcome outcome(Kind kind) {
+  ApicWriteOutcome result;
+  result.kind = kind;
+  return result;
+}
+
+constexpr std::uint8_t priority_class(std::uint8_t vector) { return vector >> 4; }
+
+}  // namespace
+
+void LocalApic::reset(std::uint32_t id) {
+  id_ = id;
+  spurious_ = 0xFF;
+  error_status_ = 0;
+  error_pending_ = 0;
+  command_ = 0;
+  lvt_.fill(kMasked);
+  task_priority_ = 0;
+  requested_ = VectorSet();
+  in_service_ = VectorSet();
+  level_ = VectorSet();
+  auto_eoi_ = VectorSet();
+  timer_.reset();
+}
+
+bool LocalApic::is_addressed_by(InterruptDestination destination) const {
+  if (destination.id == InterruptDestination::kBroadcast) {
+    return true;
+  }
+  if (!destination.logical) {
+    return destination.id == id_;
+  }
+  const bool same_cluster = destination.id >> 16 == logical_id() >> 16;
+  return same_cluster && (destination.id & logical_id() & 0xFFFF) != 0;
+}
+
+std::optional<std::uint64_t> LocalApic::read(std::uint32_t msr, std::uint64_t tsc) const {
+  switch (msr) {
+    case x86::kX2ApicId:
+      return id_;
+    case x86::kX2ApicVersion:
+      return kVersion;
+    case x86::kX2ApicTpr:
+      return task_priority_;
+    case x86::kX2ApicPpr:
+      return processor_priority();
+    case x86::kX2ApicLdr:
+      return logical_id();
+    case x86::kX2ApicSvr:
+      return spurious_;
+    case x86::kX2ApicEsr:
+      return error_status_;
+    case x86::kX2ApicIcr:
+      return command_;
+    case x86::kX2ApicTimerInitialCount:
+      return timer_.initial_count();
+    case x86::kX2ApicTimerCurrentCount:
+      return timer_.current_count(tsc);
+    case x86::kX2ApicTimerDivide:
+      return timer_.divide_configuration();
+    default:
+      break;
+  }
+  if (msr >= x86::kX2ApicLvtTimer && msr <= x86::kX2ApicLvtError) {
+    return lvt_[msr - x86::kX2ApicLvtTimer];
+  }
+  return read_vectors(msr);
+}
+
+std::optional<std::uint64_t> LocalApic::read_vectors(std::uint32_t msr) const {
+  constexpr std::uint32_t kWords = 8;
+  if (msr >= x86::kX2ApicIsr0 && msr < x86::kX2ApicIsr0 + kWords) {
+    return in_service_.register_word(msr - x86::kX2ApicIsr0);
+  }
+  if (msr >= x86::kX2ApicTmr0 && msr < x86::kX2ApicTmr0 + kWords) {
+    return level_.register_word(msr - x86::kX2ApicTmr0);
+  }
+  if (msr >= x86::kX2ApicIrr0 && msr < x86::kX2ApicIrr0 + kWords) {
+    return requested_.register_word(msr - x86::kX2ApicIrr0);
+  }
+  return std::nullopt;
+}
+
+ApicWriteOutcome LocalApic::write(std::uint32_t msr, std::uint64_t value, std::uint64_t tsc) {
+  if (msr == x86::kX2ApicIcr) {
+    return write_command(value);
+  }
+  if (value >> 32 != 0) {
+    return outcome(Kind::kFault);
+  }
+  const auto low = static_cast<std::uint32_t>(value);
+  if (msr >= x86::kX2ApicLvtTimer && msr <= x86::kX2ApicLvtError) {
+    return write_lvt(static_cast<Lvt>(msr - x86::kX2ApicLvtTimer), low);
+  }
+  switch (msr) {
+    case x86::kX2ApicTpr:
+      if (low > 0xFF) {
+        return outcome(Kind::kFault);
+      }
+      task_priority_ = static_cast<std::uint8_t>(low);
+      return outcome(Kind::kDone);
+    case x86::kX2ApicEoi: {
+      if (low != 0) {
+        return outcome(Kind::kFault);
+      }
+      ApicWriteOutcome ended = outcome(Kind::kEndOfInterrupt);
+      ended.level_vector = end_of_interrupt();
+      return ended;
+    }
+    case x86::kX2ApicSvr:
+      return write_spurious(low);
+    case x86::kX2ApicEsr:
+      if (low != 0) {
+        return outcome(Kind::kFault);
+      }
+      error_status_ = error_pending_;
+      error_pending_ = 0;
+      return outcome(Kind::kDone);
+    case x86::kX2ApicTimerInitialCount:
+      timer_.set_initial_count(low, tsc);
+      return outcome(Kind::kTimerChanged);
+    case x86::kX2ApicTimerDivide:
+      if ((low & ~0xBu) != 0) {
+        return outcome(Kind::kFault);
+      }
+      timer_.set_divide_configuration(low, tsc);
+      return outcome(Kind::kTimerChanged);
+    case x86::kX2ApicSelfIpi:
+      return write_self(value);
+    default:
+      return outcome(Kind::kFault);
+  }
+}
+
+ApicWriteOutcome LocalApic::write_lvt(Lvt entry, std::uint32_t value) {
+  static constexpr std::array<std::uint32_t, kLvtCount> kWritable = {
+      kLvtTimerBits, kLvtModeBits, kLvtModeBits, kLvtPinBits, kLvtPinBits, kLvtErrorBits};
+  const std::uint32_t writable = kWritable[entry];
+  if ((value & ~(writable | kLvtReadOnlyBits)) != 0) {
+    return outcome(Kind::kFault);
+  }
+  if (entry == kTimer && (value >> 17) > 2) {
+    return outcome(Kind::kFault);
+  }
+  lvt_[entry] = (value & writable) | (software_enabled() ? 0 : kMasked);
+  if (entry == kTimer) {
+    timer_.set_mode(static_cast<ApicTimerMode>(value >> 17));
+    return outcome(Kind::kTimerChanged);
+  }
+  return outcome(Kind::kDone);
+}
+
+ApicWriteOutcome LocalApic::write_spurious(std::uint32_t value) {
+  if ((value & ~kSpuriousBits) != 0) {
+    return outcome(Kind::kFault);
+  }
+  spurious_ = value;
+  if (!software_enabled()) {
+    for (std::uint32_t& entry : lvt_) {
+      entry |= kMasked;
+    }
+  }
+  return outcome(Kind::kDone);
+}
+
+ApicWriteOutcome LocalApic::write_command(std::uint64_t value) {
+  if ((value & InterruptCommand::kReservedBits) != 0) {
+    return outcome(Kind::kFault);
+  }
+  command_ = value;
+  ApicWriteOutcome result = outcome(Kind::kSendInterrupt);
+  result.command = InterruptCommand::decode(value);
+  const bool has_vector = result.command.delivery == InterruptDelivery::kFixed ||
+                          result.command.delivery == InterruptDelivery::kLowestPriority;
+  if (has_vector && result.command.vector < kMinVector) {
+    note_error(kErrorSendIllegalVector);
+    return outcome(Kind::kDone);
+  }
+  return result.command.is_init_deassert ? outcome(Kind::kDone) : result;
+}
+
+ApicWriteOutcome LocalApic::write_self(std::uint64_t value) {
+  if ((value & ~InterruptCommand::kVectorMask) != 0) {
+    return outcome(Kind::kFault);
+  }
+  const auto vector = static_cast<std::uint8_t>(value);
+  if (vector < kMinVector) {
+    note_error(kErrorSendIllegalVector);
+  } else {
+    request(vector);
+  }
+  return outcome(Kind::kDone);
+}
+
+void LocalApic::note_error(std::uint32_t bit) {
+  error_pending_ |= bit;
+  if ((lvt_[kError] & kMasked) == 0) {
+    const auto vector = static_cast<std::uint8_t>(lvt_[kError]);
+    if (vector >= kMinVector) {
+      request(vector);
+    }
+  }
+}
+
+bool LocalApic::request(std::uint8_t vector, Trigger trigger, bool auto_eoi) {
+  if (!software_enabled()) {
+    return false;
+  }
+  if (vector < kMinVector) {
+    error_pending_ |= kErrorReceiveIllegalVector;
+    return false;
+  }
+  requested_.add(vector);
+  level_.set(vector, trigger == Trigger::kLevel);
+  auto_eoi_.set(vector, auto_eoi);
+  return true;
+}
+
+bool LocalApic::withdraw(std::uint8_t vector) {
+  if (!requested_.has(vector) || !level_.has(vector)) {
+    return false;
+  }
+  requested_.remove(vector);
+  return true;
+}
+
+std::uint8_t LocalApic::processor_priority() const {
+  const std::optional<std::uint8_t> served = in_service_.highest();
+  if (!served || priority_class(*served) <= priority_class(task_priority_)) {
+    return task_priority_;
+  }
+  return static_cast<std::uint8_t>(*served & 0xF0);
+}
+
+std::optional<std::uint8_t> LocalApic::deliverable() const {
+  const std::optional<std::uint8_t> vector = requested_.highest();
+  if (!vector || priority_class(*vector) <= priority_class(processor_priority())) {
+    return std::nullopt;
+  }
+  return vector;
+}
+
+void LocalApic::acknowledge(std::uint8_t vector) {
+  INVARIANT(requested_.has(vector));
+  requested_.remove(vector);
+  if (!auto_eoi_.has(vector)) {
+    in_service_.add(vector);
+  }
+}
+
+std::optional<std::uint8_t> LocalApic::end_of_interrupt() {
+  const std::optional<std::uint8_t> vector = in_service_.highest();
+  if (!vector) {
+    return std::nullopt;
+  }
+  in_service_.remove(*vector);
+  return level_.has(*vector) ? vector : std::nullopt;
+}
+
+bool LocalApic::expire_timer(std::uint64_t tsc) {
+  if (!timer_.expire(tsc) || (lvt_[kTimer] & kMasked) != 0) {
+    return false;
+  }
+  return request(static_cast<std::uint8_t>(lvt_[kTimer]));
+}
+
+std::optional<InterruptCommand> LocalApic::local_interrupt(std::uint32_t pin) const {
+  INVARIANT(pin < 2);
+  const std::uint32_t entry = lvt_[pin == 0 ? kLint0 : kLint1];
+  if ((entry & kMasked) != 0) {
+    return std::nullopt;
+  }
+  InterruptCommand command;
+  command.delivery = static_cast<InterruptDelivery>((entry & kDeliveryMask) >> 8);
+  command.vector = static_cast<std::uint8_t>(entry);
+  command.shorthand = DestinationShorthand::kSelf;
+  return command;
+}
+
+}  // namespace hv

@@ -1,0 +1,125 @@
+// The local APIC of a virtual processor, in x2APIC mode (SDM vol. 3 chapter 10).
+//
+// The run loop calls it for MSR accesses, CR8, timers and at each entry; whoever interrupts a
+// virtual processor calls request() under that processor's lock. It is pure state: it touches no
+// memory, no clock and no other processor, and answers what the caller must do.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "hv/apic/apic_timer.h"
+#include "hv/apic/interrupt_command.h"
+#include "hv/apic/vector_set.h"
+
+namespace hv {
+
+enum class Trigger : std::uint8_t { kEdge, kLevel };
+
+/// What a register write asks of the caller.
+struct ApicWriteOutcome {
+  enum class Kind : std::uint8_t {
+    kFault,           // #GP; nothing changed
+    kDone,            // another interrupt may be deliverable now
+    kSendInterrupt,   // deliver `command`; self is among the destinations if it says so
+    kEndOfInterrupt,  // an interrupt ended: SynIC rescan, and `level_vector` if there is one
+    kTimerChanged,    // look at timer_deadline() and expire_timer() again
+  };
+  Kind kind = Kind::kDone;
+  InterruptCommand command;
+  /// A level-triggered interrupt ended: the parent is told (X64ApicEoi).
+  std::optional<std::uint8_t> level_vector;
+};
+
+class LocalApic {
+ public:
+  static constexpr std::uint8_t kMinVector = 16;
+  static constexpr std::uint32_t kVersion = 0x0005'0014;  // 6 local vectors, version 14h
+
+  /// The state after power-up; `id` is the x2APIC id.
+  void reset(std::uint32_t id);
+  /// The state after INIT: as reset() but for the id.
+  void init() { reset(id_); }
+
+  [[nodiscard]] std::uint32_t id() const { return id_; }
+  [[nodiscard]] std::uint32_t logical_id() const {
+    return ((id_ >> 4) << 16) | (1u << (id_ & 0xF));
+  }
+  [[nodiscard]] bool software_enabled() const { return (spurious_ & kSoftwareEnable) != 0; }
+  [[nodiscard]] bool is_addressed_by(InterruptDestination destination) const;
+
+  // --- Registers, as the x2APIC's MSRs 0x800..0x8FF --------------------------
+  /// Nothing: #GP. `tsc` is the guest's time-stamp counter.
+  [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t msr, std::uint64_t tsc) const;
+  [[nodiscard]] ApicWriteOutcome write(std::uint32_t msr, std::uint64_t value, std::uint64_t tsc);
+  /// IA32_TSC_DEADLINE.
+  [[nodiscard]] std::uint64_t tsc_deadline() const { return timer_.tsc_deadline(); }
+  void set_tsc_deadline(std::uint64_t deadline) { timer_.set_tsc_deadline(deadline); }
+  /// CR8 is the upper half of the task priority.
+  [[nodiscard]] std::uint8_t cr8() const { return static_cast<std::uint8_t>(task_priority_ >> 4); }
+  void set_cr8(std::uint8_t value) { task_priority_ = static_cast<std::uint8_t>(value << 4); }
+  [[nodiscard]] std::uint8_t task_priority() const { return task_priority_; }
+  void set_task_priority(std::uint8_t value) { task_priority_ = value; }
+
+  // --- Interrupts ------------------------------------------------------------
+  /// Requests a fixed interrupt. False: refused, because the APIC is disabled by software or the
+  /// vector is below 16. With auto-EOI it leaves service at the moment it is acknowledged.
+  bool request(std::uint8_t vector, Trigger trigger = Trigger::kEdge, bool auto_eoi = false);
+  /// Takes back a level-triggered request that was not acknowledged yet. False: there is none.
+  bool withdraw(std::uint8_t vector);
+  /// The interrupt that the processor takes as soon as it can.
+  [[nodiscard]] std::optional<std::uint8_t> deliverable() const;
+  /// Whether any interrupt is requested, whatever its priority.
+  [[nodiscard]] bool any_requested() const { return !requested_.empty(); }
+  /// The task priority below which the highest requested vector would be deliverable; nothing if
+  /// none is requested. For the TPR threshold.
+  [[nodiscard]] std::optional<std::uint8_t> highest_requested() const {
+    return requested_.highest();
+  }
+  /// The processor took `vector`, which deliverable() had named.
+  void acknowledge(std::uint8_t vector);
+  /// EOI by whichever way; ends the interrupt of highest priority in service. The vector, if it was
+  /// level triggered.
+  std::optional<std::uint8_t> end_of_interrupt();
+  [[nodiscard]] bool in_service(std::uint8_t vector) const { return in_service_.has(vector); }
+  [[nodiscard]] std::uint8_t processor_priority() const;
+
+  // --- Timer -----------------------------------------------------------------
+  /// When expire_timer() has something to do, in ticks of the guest's time-stamp counter.
+  [[nodiscard]] std::optional<std::uint64_t> timer_deadline() const { return timer_.deadline(); }
+  /// Requests the timer's interrupt if it ran out. Returns whether one was requested.
+  bool expire_timer(std::uint64_t tsc);
+
+  // --- Local interrupt pins --------------------------------------------------
+  /// What the pin does with a signal: the entry of LINT0 or LINT1 as a command to itself; nothing
+  /// if it is masked.
+  [[nodiscard]] std::optional<InterruptCommand> local_interrupt(std::uint32_t pin) const;
+
+ private:
+  enum Lvt : std::uint8_t { kTimer, kThermal, kPerformance, kLint0, kLint1, kError, kLvtCount };
+  static constexpr std::uint32_t kSoftwareEnable = 1u << 8;
+
+  [[nodiscard]] std::optional<std::uint64_t> read_vectors(std::uint32_t msr) const;
+  [[nodiscard]] ApicWriteOutcome write_lvt(Lvt entry, std::uint32_t value);
+  [[nodiscard]] ApicWriteOutcome write_spurious(std::uint32_t value);
+  [[nodiscard]] ApicWriteOutcome write_command(std::uint64_t value);
+  [[nodiscard]] ApicWriteOutcome write_self(std::uint64_t value);
+  void note_error(std::uint32_t bit);
+
+  std::uint32_t id_ = 0;
+  std::uint32_t spurious_ = 0xFF;
+  std::uint32_t error_status_ = 0;
+  std::uint32_t error_pending_ = 0;
+  std::uint64_t command_ = 0;
+  std::array<std::uint32_t, kLvtCount> lvt_{};
+  std::uint8_t task_priority_ = 0;
+  VectorSet requested_;
+  VectorSet in_service_;
+  VectorSet level_;
+  VectorSet auto_eoi_;
+  ApicTimer timer_;
+};
+static_assert(sizeof(LocalApic) <= 256);
+
+}  // namespace hv

@@ -1,0 +1,328 @@
+// The tables of a GPA space, as an algorithm over a memory policy.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "hv/memory/ept_entry.h"
+#include "hv/memory/gpa_rights.h"
+#include "hv/tlfs/status.h"
+#include "machine/address.h"
+#include "machine/invariant.h"
+
+namespace hv {
+
+/// Where tables live. Entries are read and written whole; allocate() returns a zeroed page.
+template <class T>
+concept TableMemory = requires(T memory, machine::Spa entry, machine::Spn page) {
+  { memory.load(entry) } -> std::same_as<std::uint64_t>;
+  memory.store(entry, std::uint64_t{});
+  { memory.allocate() } -> std::same_as<std::optional<machine::Spn>>;
+  memory.free(page);
+};
+
+/// A four-level EPT hierarchy with 4 KiB and 2 MiB pages.
+///
+/// Processors walk the tables while they change: every state in between is a valid hierarchy that
+/// translates each page as before or as after. A call that lacks memory changes nothing. A table
+/// that falls out of use may still be cached by a processor, so it is *retired*: it keeps its page
+/// until the caller has invalidated and calls release_retired().
+template <TableMemory Memory>
+class EptTable {
+ public:
+  static constexpr std::size_t kLevels = 4;
+  static constexpr std::uint64_t kEntries = 512;
+  static constexpr std::uint64_t kPageCount = 1ull << (9 * kLevels);
+
+  EptTable(Memory memory, machine::Spn root) : memory_(memory), root_(root) {}
+
+  [[nodiscard]] machine::Spn root() const { return root_; }
+
+  /// Whether a processor may hold a translation that is no longer true. The caller invalidates on
+  /// every processor that may run the partition, then calls release_retired().
+  [[nodiscard]] bool invalidation_needed() const { return invalidation_needed_; }
+  void release_retired();
+
+  [[nodiscard]] std::optional<GpaMapping> lookup(machine::Gpn gpn) const;
+  /// The leaf entry that translates `gpn`, with what the processor noted there.
+  [[nodiscard]] EptEntry entry(machine::Gpn gpn) const;
+  /// Whether a 2 MiB entry translates `gpn`.
+  [[nodiscard]] bool is_large(machine::Gpn gpn) const;
+
+  /// Replaces whatever translated the page. kInsufficientMemory, or success.
+  [[nodiscard]] Status map(machine::Gpn gpn, const GpaMapping& mapping);
+  /// Replaces whatever translated the 512 pages from `gpn`, which is 512-aligned, as is the page.
+  [[nodiscard]] Status map_large(machine::Gpn gpn, const GpaMapping& mapping);
+  /// Needs memory only to split a 2 MiB page.
+  [[nodiscard]] Status unmap(machine::Gpn gpn);
+  void unmap_large(machine::Gpn gpn);
+  /// Makes sure that map() and unmap() of any page in the 2 MiB around `gpn` need no memory.
+  [[nodiscard]] Status prepare(machine::Gpn gpn);
+
+  /// Clears and sets the accessed and dirty notes of the leaf entry; the page must be mapped.
+  void change_notes(machine::Gpn gpn, std::uint64_t clear_bits, std::uint64_t set_bits);
+
+  /// Frees every table, the root included. The object must not be used afterwards.
+  void destroy();
+
+ private:
+  // Level 3 is the root, level 0 has the 4 KiB entries.
+  static constexpr std::size_t kRootLevel = kLevels - 1;
+  struct Walk {
+    std::array<machine::Spa, kLevels> entries;
+    /// The level where the walk ended: a leaf, an absent entry, or level 0.
+    std::size_t level = 0;
+    EptEntry entry;
+  };
+
+  [[nodiscard]] static machine::Spa entry_address(machine::Spn table, machine::Gpn gpn,
+                                                  std::size_t level) {
+    const std::uint64_t index = (gpn.value() >> (9 * level)) % kEntries;
+    return machine::Spa(table) + index * sizeof(std::uint64_t);
+  }
+  [[nodiscard]] EptEntry load(machine::Spa address) const {
+    return EptEntry(memory_.load(address));
+  }
+  [[nodiscard]] Walk walk(machine::Gpn gpn, std::size_t to_level) const;
+  [[nodiscard]] Status build(const Walk& from, machine::Gpn gpn, std::size_t to_level);
+  void replace(const Walk& found, std::size_t level, EptEntry old, EptEntry entry);
+  void prune(const Walk& found);
+  void retire(machine::Spn table);
+  void destroy_table(machine::Spn table, std::size_t level);
+
+  mutable Memory memory_;
+  machine::Spn root_;
+  machine::Spn retired_;
+  bool any_retired_ = false;
+  bool invalidation_needed_ = false;
+};
+
+template <TableMemory Memory>
+typename EptTable<Memory>::Walk EptTable<Memory>::walk(machine::Gpn gpn,
+                                                       std::size_t to_level) const {
+  INVARIANT(gpn.value() < kPageCount);
+  Walk result;
+  machine::Spn table = root_;
+  for (std::size_t level = kRootLevel;; --level) {
+    result.entries[level] = entry_address(table, gpn, level);
+    result.level = level;
+    result.entry = load(result.entries[level]);
+    const bool is_table = level > 0 && result.entry.mapped() && !result.entry.large();
+    if (level == to_level || !is_table) {
+      return result;
+    }
+    table = result.entry.page();
+  }
+}
+
+template <TableMemory Memory>
+EptEntry EptTable<Memory>::entry(machine::Gpn gpn) const {
+  const Walk found = walk(gpn, 0);
+  return found.entry;
+}
+
+template <TableMemory Memory>
+bool EptTable<Memory>::is_large(machine::Gpn gpn) const {
+  const Walk found = walk(gpn, 0);
+  return found.level == 1 && found.entry.mapped();
+}
+
+template <TableMemory Memory>
+std::optional<GpaMapping> EptTable<Memory>::lookup(machine::Gpn gpn) const {
+  const Walk found = walk(gpn, 0);
+  if (!found.entry.mapped()) {
+    return std::nullopt;
+  }
+  GpaMapping mapping = found.entry.mapping();
+  if (found.level == 1) {
+    mapping.page = mapping.page + gpn.value() % kEntries;
+  }
+  return mapping;
+}
+
+/// Puts tables below the absent or large entry where `from` ended, down to `to_level`. The new
+/// tables are complete before the one store that makes them reachable.
+template <TableMemory Memory>
+Status EptTable<Memory>::build(const Walk& from, machine::Gpn gpn, std::size_t to_level) {
+  std::array<machine::Spn, kLevels> tables;
+  for (std::size_t level = to_level; level < from.level; ++level) {
+    const std::optional<machine::Spn> page = memory_.allocate();
+    if (!page) {
+      for (std::size_t undo = to_level; undo < level; ++undo) {
+        memory_.free(tables[undo]);
+      }
+      return Status::kInsufficientMemory;
+    }
+    tables[level] = *page;
+  }
+  std::uint64_t population = 0;
+  if (from.entry.mapped()) {
+    // Splitting a 2 MiB page: the new table says the same in 512 entries.
+    INVARIANT(from.level == 1 && to_level == 0);
+    GpaMapping part = from.entry.mapping();
+    for (std::uint64_t index = 0; index < kEntries; ++index) {
+      const machine::Spa address = machine::Spa(tables[0]) + index * sizeof(std::uint64_t);
+      memory_.store(address, EptEntry::leaf(part, false).bits());
+      part.page = part.page + 1;
+    }
+    population = kEntries;
+  }
+  for (std::size_t level = to_level; level + 1 < from.level; ++level) {
+    memory_.store(entry_address(tables[level + 1], gpn, level + 1),
+                  EptEntry::table(tables[level], population).bits());
+    population = 1;
+  }
+  replace(from, from.level, from.entry, EptEntry::table(tables[from.level - 1], population));
+  return Status::kSuccess;
+}
+
+/// One store makes the change; the one that follows touches only our own count in the entry above.
+/// Whoever may have cached the old entry must be told.
+template <TableMemory Memory>
+void EptTable<Memory>::replace(const Walk& found, std::size_t level, EptEntry old, EptEntry entry) {
+  memory_.store(found.entries[level], entry.bits());
+  if (old.present()) {
+    invalidation_needed_ = true;
+  }
+  if (level < kRootLevel && old.mapped() != entry.mapped()) {
+    const machine::Spa parent = found.entries[level + 1];
+    const EptEntry table = load(parent);
+    const std::uint64_t population = table.population();
+    INVARIANT(entry.mapped() ? population < kEntries : population > 0);
+    const EptEntry counted =
+        table.with_population(entry.mapped() ? population + 1 : population - 1);
+    memory_.store(parent, counted.bits());
+  }
+}
+
+template <TableMemory Memory>
+Status EptTable<Memory>::prepare(machine::Gpn gpn) {
+  const Walk found = walk(gpn, 0);
+  return found.level == 0 ? Status::kSuccess : build(found, gpn, 0);
+}
+
+template <TableMemory Memory>
+Status EptTable<Memory>::map(machine::Gpn gpn, const GpaMapping& mapping) {
+  Walk found = walk(gpn, 0);
+  if (found.level > 0) {
+    if (const Status status = build(found, gpn, 0); status != Status::kSuccess) {
+      return status;
+    }
+    found = walk(gpn, 0);
+  }
+  replace(found, 0, found.entry, EptEntry::leaf(mapping, false));
+  return Status::kSuccess;
+}
+
+template <TableMemory Memory>
+Status EptTable<Memory>::map_large(machine::Gpn gpn, const GpaMapping& mapping) {
+  INVARIANT(gpn.value() % kEntries == 0 && mapping.page.value() % kEntries == 0);
+  Walk found = walk(gpn, 1);
+  if (found.level > 1) {
+    if (const Status status = build(found, gpn, 1); status != Status::kSuccess) {
+      return status;
+    }
+    found = walk(gpn, 1);
+  }
+  replace(found, 1, found.entry, EptEntry::leaf(mapping, true));
+  if (found.entry.mapped() && !found.entry.large()) {
+    retire(found.entry.page());
+  }
+  return Status::kSuccess;
+}
+
+template <TableMemory Memory>
+Status EptTable<Memory>::unmap(machine::Gpn gpn) {
+  Walk found = walk(gpn, 0);
+  if (!found.entry.mapped()) {
+    return Status::kSuccess;
+  }
+  if (found.level == 1) {
+    if (const Status status = build(found, gpn, 0); status != Status::kSuccess) {
+      return status;
+    }
+    found = walk(gpn, 0);
+  }
+  replace(found, 0, found.entry, EptEntry());
+  prune(found);
+  return Status::kSuccess;
+}
+
+template <TableMemory Memory>
+void EptTable<Memory>::unmap_large(machine::Gpn gpn) {
+  INVARIANT(gpn.value() % kEntries == 0);
+  const Walk found = walk(gpn, 1);
+  if (found.level != 1 || !found.entry.mapped()) {
+    return;
+  }
+  replace(found, 1, found.entry, EptEntry());
+  if (!found.entry.large()) {
+    retire(found.entry.page());
+  }
+  prune(found);
+}
+
+template <TableMemory Memory>
+void EptTable<Memory>::change_notes(machine::Gpn gpn, std::uint64_t clear_bits,
+                                    std::uint64_t set_bits) {
+  const Walk found = walk(gpn, 0);
+  INVARIANT(found.entry.mapped());
+  replace(found, found.level, found.entry, EptEntry((found.entry.bits() & ~clear_bits) | set_bits));
+}
+
+/// Takes tables that became empty out of the hierarchy, from the walk's level upwards.
+template <TableMemory Memory>
+void EptTable<Memory>::prune(const Walk& found) {
+  for (std::size_t level = found.level; level < kRootLevel; ++level) {
+    const EptEntry table = load(found.entries[level + 1]);
+    if (table.population() != 0) {
+      return;
+    }
+    replace(found, level + 1, table, EptEntry());
+    retire(table.page());
+  }
+}
+
+/// Retired tables are linked through their first entry. The link has no right set, so a processor
+/// that still walks the table finds an absent page there: it may fault on a page that is mapped,
+/// and must then simply try again.
+template <TableMemory Memory>
+void EptTable<Memory>::retire(machine::Spn table) {
+  memory_.store(machine::Spa(table), any_retired_ ? machine::Spa(retired_).value() : 0);
+  retired_ = table;
+  any_retired_ = true;
+}
+
+template <TableMemory Memory>
+void EptTable<Memory>::release_retired() {
+  while (any_retired_) {
+    const machine::Spn table = retired_;
+    const std::uint64_t next = memory_.load(machine::Spa(table));
+    any_retired_ = next != 0;
+    retired_ = machine::Spa(next).page();
+    memory_.free(table);
+  }
+  invalidation_needed_ = false;
+}
+
+template <TableMemory Memory>
+void EptTable<Memory>::destroy() {
+  release_retired();
+  destroy_table(root_, kRootLevel);
+}
+
+template <TableMemory Memory>
+void EptTable<Memory>::destroy_table(machine::Spn table, std::size_t level) {
+  for (std::uint64_t index = 0; level > 0 && index < kEntries; ++index) {
+    const EptEntry entry = load(machine::Spa(table) + index * sizeof(std::uint64_t));
+    if (entry.mapped() && !entry.large()) {
+      destroy_table(entry.page(), level - 1);
+    }
+  }
+  memory_.free(table);
+}
+
+}  // namespace hv

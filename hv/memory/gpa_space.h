@@ -1,0 +1,95 @@
+// The guest physical address space of one partition: what its parent mapped, and the hypervisor's
+// overlay pages above it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "hv/memory/ept_table.h"
+#include "hv/memory/gpa_rights.h"
+#include "hv/memory/overlay_table.h"
+#include "hv/memory/page_pool.h"
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/status.h"
+#include "machine/address.h"
+#include "machine/vmx_root.h"
+
+namespace hv {
+
+/// EPT tables in system memory, paid from a pool.
+class PoolTableMemory {
+ public:
+  explicit PoolTableMemory(PagePool& pool) : pool_(&pool) {}
+  [[nodiscard]] std::uint64_t load(machine::Spa entry) const { return machine::load_u64(entry); }
+  void store(machine::Spa entry, std::uint64_t value) const { machine::store_u64(entry, value); }
+  [[nodiscard]] std::optional<machine::Spn> allocate() const { return pool_->take(); }
+  void free(machine::Spn page) const { pool_->give(page); }
+
+ private:
+  PagePool* pool_;
+};
+
+/// Pages of the space answer kInvalidParameter when they lie outside of it; calls that need memory
+/// answer kInsufficientMemory and have then changed nothing. Callers hold the management lock.
+///
+/// After a call, if invalidation_needed(), the caller makes every processor that may run the
+/// partition drop its translations (INVEPT) and then calls invalidation_done(), before any page
+/// that was taken away is used for something else.
+class GpaSpace {
+ public:
+  static constexpr std::uint64_t kPagesPerLargePage = 512;
+
+  /// `root_table` is a zeroed page that was taken from `pool`; GPNs are below `page_count`.
+  GpaSpace(PagePool& pool, machine::Spn root_table, std::uint64_t page_count);
+  GpaSpace(const GpaSpace&) = delete;
+  GpaSpace& operator=(const GpaSpace&) = delete;
+
+  [[nodiscard]] machine::Spn root_table() const { return table_.root(); }
+  [[nodiscard]] std::uint64_t page_count() const { return page_count_; }
+  [[nodiscard]] bool contains(machine::Gpn gpn) const { return gpn.value() < page_count_; }
+  [[nodiscard]] bool invalidation_needed() const { return table_.invalidation_needed(); }
+  void invalidation_done() { table_.release_retired(); }
+
+  /// What the partition sees at a page: an overlay, or what was mapped, or nothing.
+  [[nodiscard]] std::optional<GpaMapping> lookup(machine::Gpn gpn) const;
+  /// What was mapped at a page, whether an overlay hides it or not.
+  [[nodiscard]] std::optional<GpaMapping> lookup_beneath_overlays(machine::Gpn gpn) const;
+  [[nodiscard]] bool is_overlaid(machine::Gpn gpn) const;
+
+  [[nodiscard]] Status map(machine::Gpn gpn, const GpaMapping& mapping);
+  /// 512 pages; `gpn` and the mapping's page are 512-aligned, else kInvalidParameter.
+  [[nodiscard]] Status map_large(machine::Gpn gpn, const GpaMapping& mapping);
+  /// A page that is not mapped counts as unmapped: success.
+  [[nodiscard]] Status unmap(machine::Gpn gpn);
+  [[nodiscard]] Status unmap_large(machine::Gpn gpn);
+  /// kOperationDenied for a page that is not mapped.
+  [[nodiscard]] Status change_rights(machine::Gpn gpn, GpaRights rights);
+
+  /// Makes room for the records of `total` overlays, so that showing them lacks memory only for the
+  /// tables around their place.
+  [[nodiscard]] Status reserve_overlays(std::uint32_t total);
+  /// Puts `page` over whatever is at `gpn`, above other overlays there. An overlay of that id which
+  /// is already shown moves; if that fails it stays where it was.
+  [[nodiscard]] Status show_overlay(OverlayId id, machine::Gpn gpn, machine::Spn page,
+                                    GpaRights rights);
+  /// Uncovers what is beneath; nothing happens if the overlay is not shown.
+  void hide_overlay(OverlayId id);
+  [[nodiscard]] std::optional<machine::Gpn> overlay_place(OverlayId id) const;
+
+  /// Returns every table and record to the pool. Nobody may walk the tables any more.
+  void destroy();
+
+ private:
+  [[nodiscard]] bool large_range_is_valid(machine::Gpn gpn) const;
+  [[nodiscard]] bool any_overlay_in_large_page(machine::Gpn gpn) const;
+  void write_entry(machine::Gpn gpn, const std::optional<GpaMapping>& mapping);
+  void uncover(const Overlay& overlay);
+
+  EptTable<PoolTableMemory> table_;
+  OverlayTable overlays_;
+  std::uint64_t page_count_;
+};
+
+}  // namespace hv

@@ -1,0 +1,47 @@
+#include "hv/memory/page_pool.h"
+
+#include "machine/invariant.h"
+#include "machine/vmx_root.h"
+
+namespace hv {
+
+using machine::Spa;
+using machine::Spn;
+
+void PagePool::deposit(Spn page) { push(page); }
+
+std::optional<Spn> PagePool::withdraw() { return pop(); }
+
+std::optional<Spn> PagePool::take() {
+  const std::optional<Spn> page = pop();
+  if (page) {
+    ++in_use_;
+  }
+  return page;
+}
+
+void PagePool::give(Spn page) {
+  INVARIANT(in_use_ > 0);
+  --in_use_;
+  push(page);
+}
+
+std::optional<Spn> PagePool::pop() {
+  if (available_ == 0) {
+    return std::nullopt;
+  }
+  const Spn page = first_free_;
+  first_free_ = Spn(machine::load_u64(Spa(page)));
+  --available_;
+  machine::fill_memory(Spa(page), machine::kPageSize, 0);
+  return page;
+}
+
+void PagePool::push(Spn page) {
+  INVARIANT(available_ == 0 || page != first_free_);
+  machine::store_u64(Spa(page), first_free_.value());
+  first_free_ = page;
+  ++available_;
+}
+
+}  // namespace hv

@@ -1,0 +1,135 @@
+// The synthetic interrupt controller: one per virtual processor (TLFS "Synthetic Interrupt
+// Controller", "Inter-Partition Communication"), and the ports and connections of partitions.
+//
+// The run loop calls it for MSRs, EOM and EOI, the hypercall handlers to post and signal, under the
+// lock of the virtual processor. It writes to the message and event flags pages, which the guest
+// shares, and answers which SINTs' interrupts to request; it knows no APIC and takes no lock.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "hv/synic/queued_message.h"
+#include "hv/tlfs/messages.h"
+#include "hv/tlfs/msr.h"
+#include "hv/tlfs/status.h"
+#include "hv/tlfs/synic.h"
+#include "machine/address.h"
+
+namespace hv {
+
+/// The SINTs whose interrupt the caller requests at the local APIC: edge triggered, with the vector
+/// and auto-EOI of the SINT's register.
+class SintSet {
+ public:
+  constexpr SintSet() = default;
+  [[nodiscard]] constexpr std::uint16_t bits() const { return bits_; }
+  [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
+  [[nodiscard]] constexpr bool has(std::uint32_t sint) const { return ((bits_ >> sint) & 1) != 0; }
+  constexpr void add(std::uint32_t sint) {
+    bits_ = static_cast<std::uint16_t>(bits_ | (1u << sint));
+  }
+  constexpr void add(SintSet other) { bits_ = static_cast<std::uint16_t>(bits_ | other.bits_); }
+  friend constexpr bool operator==(SintSet, SintSet) = default;
+
+ private:
+  std::uint16_t bits_ = 0;
+};
+
+class Synic {
+ public:
+  /// What a register write asks of the caller.
+  enum class WriteEffect : std::uint8_t {
+    kFault,           // #GP; nothing changed
+    kNone,            // the value is stored
+    kMessagePage,     // SIMP changed: show, move or hide the overlay; then deliver()
+    kEventFlagsPage,  // SIEFP changed: likewise
+    kEventRingPage,   // SIRBP changed: likewise
+    kDeliver,         // call deliver(): EOM, SCONTROL, or a SINT that may have been unmasked
+  };
+
+  /// The pages are the hypervisor's own, zeroed, and stay for the Synic's life. Where the guest
+  /// sees them is the caller's business.
+  Synic(machine::Spn message_page, machine::Spn event_flags_page)
+      : message_page_(message_page), event_flags_page_(event_flags_page) {}
+  Synic(const Synic&) = delete;
+  Synic& operator=(const Synic&) = delete;
+
+  /// Registers to their reset values, pages to zero, queued messages dropped.
+  void reset();
+
+  /// SCONTROL..SIRBP and SINT0..SINT15.
+  [[nodiscard]] static constexpr bool has_msr(std::uint32_t msr) {
+    return (msr >= kMsrScontrol && msr <= kMsrSirbp) || (msr >= kMsrSint0 && msr <= kMsrSint15);
+  }
+  /// `msr` is one of has_msr().
+  [[nodiscard]] std::uint64_t read(std::uint32_t msr) const;
+  [[nodiscard]] WriteEffect write(std::uint32_t msr, std::uint64_t value);
+  /// Where the hypervisor puts the pages of a root's processor; enable bits stay clear.
+  void preset_pages(machine::Gpn message_page, machine::Gpn event_flags_page);
+
+  [[nodiscard]] SintRegister sint(std::uint32_t index) const { return sints_[index]; }
+  [[nodiscard]] OverlayPageRegister simp() const { return simp_; }
+  [[nodiscard]] OverlayPageRegister siefp() const { return siefp_; }
+  [[nodiscard]] OverlayPageRegister sirbp() const { return sirbp_; }
+  [[nodiscard]] machine::Spn message_page() const { return message_page_; }
+  [[nodiscard]] machine::Spn event_flags_page() const { return event_flags_page_; }
+
+  /// Whether this processor is a target for messages: SynIC and message page enabled.
+  [[nodiscard]] bool accepts_messages() const;
+  /// Whether it is a target for event flags of a SINT: SynIC and flags page enabled, and the SINT
+  /// not masked.
+  [[nodiscard]] bool accepts_events(std::uint32_t sint) const;
+
+  /// Queues a message for a SINT and delivers as far as that slot allows. The message is complete,
+  /// its buffer marked busy and in no queue. `now_100ns` is the partition's reference time.
+  [[nodiscard]] SintSet post(std::uint32_t sint, QueuedMessage& message, std::uint64_t now_100ns);
+  /// Offers every empty slot the oldest message of its queue: after EOM, EOI, and what write()
+  /// says.
+  [[nodiscard]] SintSet deliver(std::uint64_t now_100ns);
+  [[nodiscard]] bool any_queued() const { return queued_ != 0; }
+  [[nodiscard]] bool is_queued(std::uint32_t sint) const { return ((queued_ >> sint) & 1) != 0; }
+
+  struct EventOutcome {
+    bool newly_set = false;
+    SintSet interrupts;
+  };
+  /// Sets an event flag; kInvalidSynicState, and nothing set, if accepts_events() is false.
+  [[nodiscard]] Status signal(std::uint32_t sint, std::uint32_t flag, EventOutcome& outcome);
+
+  /// Drops the queued messages of one owner and frees their buffers: a port is deleted, a virtual
+  /// processor goes away.
+  void drop(const MessageOwner& owner);
+
+ private:
+  struct Queue {
+    QueuedMessage* first = nullptr;
+    QueuedMessage* last = nullptr;
+  };
+
+  [[nodiscard]] WriteEffect write_sint(std::uint32_t sint, std::uint64_t value);
+  [[nodiscard]] bool deliver_one(std::uint32_t sint, std::uint64_t now_100ns);
+  [[nodiscard]] bool slot_is_free(machine::Spa slot) const;
+  void fill_slot(machine::Spa slot, const QueuedMessage& message, bool more_pending,
+                 std::uint64_t now_100ns) const;
+  [[nodiscard]] machine::Spa slot_address(std::uint32_t sint) const {
+    return machine::Spa(message_page_) + sint * kMessageSlotBytes;
+  }
+  void append(std::uint32_t sint, QueuedMessage& message);
+  void remove_first(std::uint32_t sint);
+
+  machine::Spn message_page_;
+  machine::Spn event_flags_page_;
+  std::uint64_t scontrol_ = 0;
+  OverlayPageRegister simp_;
+  OverlayPageRegister siefp_;
+  OverlayPageRegister sirbp_;
+  std::array<SintRegister, kSintCount> sints_{};
+  std::array<Queue, kSintCount> queues_{};
+  std::uint16_t queued_ = 0;
+};
+static_assert(sizeof(Synic) <= 512);
+
+}  // namespace hv
