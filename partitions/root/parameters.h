@@ -47,6 +47,8 @@ struct Parameters {
   std::uint32_t scratch_mib = 4;
 };
 
+[[nodiscard]] std::string_view workload_name(Workload workload);
+
 /// Reads the text. On failure tells the line and what is wrong with it.
 [[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(
     std::string_view text);

@@ -1,0 +1,18 @@
+#include "partitions/child/child.h"
+
+#include "partitions/child/program.h"
+
+namespace child {
+
+void boot() {
+  auto& program = kernel::build_in_arena<Program>();
+  program.start();
+  program.processor(0).executor().run();
+}
+
+void boot_processor() {
+  auto& program = kernel::find_in_arena<Program>();
+  program.enter_processor().executor().run();
+}
+
+}  // namespace child

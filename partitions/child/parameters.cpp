@@ -1,0 +1,81 @@
+#include "partitions/child/parameters.h"
+
+#include <array>
+#include <limits>
+#include <optional>
+
+namespace child {
+
+namespace {
+
+struct NumberKey {
+  std::string_view name;
+  std::uint32_t Parameters::* field;
+};
+
+constexpr std::array kNumberKeys = {
+    NumberKey{"requests", &Parameters::requests},   NumberKey{"in_flight", &Parameters::in_flight},
+    NumberKey{"chunk_kib", &Parameters::chunk_kib}, NumberKey{"timer_hz", &Parameters::timer_hz},
+    NumberKey{"idle_ms", &Parameters::idle_ms},     NumberKey{"rounds", &Parameters::rounds},
+};
+
+std::optional<Workload> workload_named(std::string_view name) {
+  if (name == "hello") {
+    return Workload::kHello;
+  }
+  if (name == "idle") {
+    return Workload::kIdle;
+  }
+  if (name == "work") {
+    return Workload::kWork;
+  }
+  if (name == "storage") {
+    return Workload::kStorage;
+  }
+  return std::nullopt;
+}
+
+std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& parameter,
+                                                  Parameters& parameters) {
+  for (const NumberKey& key : kNumberKeys) {
+    if (parameter.key == key.name) {
+      return kernel::parse_into(parameter, 0, std::numeric_limits<std::uint32_t>::max(),
+                                parameters.*key.field);
+    }
+  }
+  if (parameter.key == "seed") {
+    parameters.seed = kernel::parse_number(parameter.value).value_or(0);
+    return {};
+  }
+  if (parameter.key == "workload") {
+    const std::optional<Workload> workload = workload_named(parameter.value);
+    if (!workload) {
+      return std::unexpected(kernel::ParameterError{parameter.line, "an unknown workload"});
+    }
+    parameters.workload = *workload;
+    return {};
+  }
+  return std::unexpected(kernel::ParameterError{parameter.line, "an unknown key"});
+}
+
+}  // namespace
+
+std::expected<Parameters, kernel::ParameterError> parse_parameters(std::string_view text) {
+  Parameters parameters;
+  kernel::ParameterReader reader(text);
+  while (true) {
+    const auto line = reader.next();
+    if (!line) {
+      return std::unexpected(line.error());
+    }
+    if (!line->has_value()) {
+      return parameters;
+    }
+    const auto applied = apply(**line, parameters);
+    if (!applied) {
+      return std::unexpected(applied.error());
+    }
+  }
+}
+
+}  // namespace child

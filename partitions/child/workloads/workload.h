@@ -1,0 +1,18 @@
+// What a child can be told to do. Each workload is a task on VP 0 that says at the end whether all
+// was as it must be; it logs what it did, without anything that depends on time.
+#pragma once
+
+#include "partitions/kernel/task.h"
+
+namespace child {
+
+class Program;
+
+/// Says hello, is interrupted by a timer and by the root while it is busy.
+[[nodiscard]] kernel::Task<bool> hello(Program& program);
+/// Every VP takes the ticks of a periodic timer and sleeps in between.
+[[nodiscard]] kernel::Task<bool> idle(Program& program);
+/// Computes, fills and checks memory, and sends errands between the VPs.
+[[nodiscard]] kernel::Task<bool> work(Program& program);
+
+}  // namespace child

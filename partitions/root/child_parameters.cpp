@@ -1,0 +1,36 @@
+#include "partitions/root/child_parameters.h"
+
+#include <algorithm>
+
+#include "machine/invariant.h"
+#include "partitions/kernel/text.h"
+
+namespace root {
+
+ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32_t child_number) {
+  add("workload", workload_name(parameters.workload));
+  add("seed", parameters.seed + child_number);
+  add("requests", parameters.requests);
+  add("in_flight", parameters.in_flight);
+  add("chunk_kib", parameters.chunk_kib);
+  add("timer_hz", parameters.timer_hz);
+  add("idle_ms", parameters.idle_ms);
+  add("rounds", parameters.rounds);
+}
+
+void ChildParameterText::add(std::string_view key, std::string_view value) {
+  kernel::TextLine line;
+  line << key << "=" << value << "\n";
+  const std::string_view text = line.view();
+  INVARIANT(text.size() <= text_.size() - size_);
+  std::copy(text.begin(), text.end(), text_.begin() + static_cast<std::ptrdiff_t>(size_));
+  size_ += text.size();
+}
+
+void ChildParameterText::add(std::string_view key, std::uint64_t value) {
+  kernel::TextLine number;
+  number << value;
+  add(key, number.view());
+}
+
+}  // namespace root

@@ -1,0 +1,189 @@
+#include "partitions/root/child_partition.h"
+
+#include "machine/guest.h"
+#include "partitions/root/image_loader.h"
+
+namespace root {
+
+namespace {
+
+constexpr std::uint64_t kMib = 1024 * 1024;
+constexpr std::uint64_t kLargePagePages = machine::kLargePageSize / machine::kPageSize;
+
+/// Ports of the root, and connections of the child to them, for the services.
+constexpr std::uint32_t kConsoleUse = static_cast<std::uint32_t>(kernel::kConsoleConnection);
+constexpr std::uint32_t kHelloUse = static_cast<std::uint32_t>(kernel::kHelloConnection);
+
+/// What an enlightened guest uses (TLFS 4.2.2), and no more.
+constexpr hv::PrivilegeMask kChildPrivileges =
+    hv::PrivilegeMask()
+        .with(hv::Privilege::kAccessVpRunTimeReg)
+        .with(hv::Privilege::kAccessPartitionReferenceCounter)
+        .with(hv::Privilege::kAccessSynicRegs)
+        .with(hv::Privilege::kAccessSyntheticTimerRegs)
+        .with(hv::Privilege::kAccessIntrCtrlRegs)
+        .with(hv::Privilege::kAccessHypercallMsrs)
+        .with(hv::Privilege::kAccessVpIndex)
+        .with(hv::Privilege::kAccessPartitionReferenceTsc)
+        .with(hv::Privilege::kAccessFrequencyRegs)
+        .with(hv::Privilege::kPostMessages)
+        .with(hv::Privilege::kSignalEvents)
+        .with(hv::Privilege::kStartVirtualProcessor);
+
+std::optional<ChildPartition::Failure> failed(std::string_view what, hv::Status status) {
+  if (status == hv::Status::kSuccess) {
+    return std::nullopt;
+  }
+  return ChildPartition::Failure{what, status};
+}
+
+}  // namespace
+
+std::optional<ChildPartition::Failure> ChildPartition::create(
+    const Parameters& parameters, const machine::BootModule& image_module,
+    std::string_view child_parameters) {
+  processors_ = parameters.child_processors;
+  const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;
+  const auto image = read_image(image_module, memory_bytes, processors_);
+  if (!image) {
+    return Failure{describe(image.error()), hv::Status::kInvalidParameter};
+  }
+  image_ = *image;
+  if (const auto failure = create_partition()) {
+    return failure;
+  }
+  if (const auto failure = give_memory(memory_bytes)) {
+    return failure;
+  }
+  load_image(kernel_, image_module, image_, memory_);
+  write_boot_page(kernel_, image_, memory_, processors_, child_parameters);
+  for (std::uint32_t index = 0; index < processors_; ++index) {
+    if (const auto failure = failed("CreateVp", calls_.create_vp(partition_, index))) {
+      return failure;
+    }
+  }
+  return connect_services();
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::create_partition() {
+  const auto created = calls_.create();
+  if (!created) {
+    return Failure{"CreatePartition", created.error()};
+  }
+  partition_ = *created;
+  const hv::Status privileges = calls_.set_property(
+      partition_, hv::PartitionProperty::kPrivilegeFlags, kChildPrivileges.bits());
+  if (const auto failure = failed("SetPartitionProperty", privileges)) {
+    return failure;
+  }
+  if (const auto failure = failed("InitializePartition", calls_.initialize(partition_))) {
+    return failure;
+  }
+  initialized_ = true;
+  return std::nullopt;
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::give_memory(std::uint64_t bytes) {
+  const std::uint64_t page_count = bytes / machine::kPageSize;
+  const std::optional<machine::Gpn> first = kernel_.pages().allocate(page_count, kLargePagePages);
+  if (!first) {
+    return Failure{"memory of the child", hv::Status::kInsufficientMemory};
+  }
+  memory_ = {*first, page_count};
+  // The pages may have been another child's.
+  machine::fill_memory(machine::Gpa(*first), bytes, 0);
+  return failed("MapGpaPages", calls_.map_memory(partition_, memory_));
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::open_port_in_root(std::uint32_t use) {
+  const hv::PortId port{id_for_child(number_, use)};
+  hv::CreatePortInput create;
+  create.port_partition = calls_.own_id();
+  create.port = port;
+  create.connection_partition = partition_;
+  create.info = hv::PortInfo::message(kernel::kServicesSint, hv::VpIndex(0));
+  if (const auto failure = failed("CreatePort", calls_.create_port(create))) {
+    return failure;
+  }
+  hv::ConnectPortInput connect;
+  connect.connection_partition = partition_;
+  connect.connection = hv::ConnectionId(use);
+  connect.port_partition = calls_.own_id();
+  connect.port = port;
+  connect.info.type = hv::PortType::kMessage;
+  return failed("ConnectPort", calls_.connect_port(connect));
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::open_port_in_child(std::uint32_t use) {
+  const hv::PortId port{use};
+  hv::CreatePortInput create;
+  create.port_partition = partition_;
+  create.port = port;
+  create.connection_partition = calls_.own_id();
+  create.info = hv::PortInfo::message(kernel::kServicesSint, hv::VpIndex(0));
+  if (const auto failure = failed("CreatePort", calls_.create_port(create))) {
+    return failure;
+  }
+  hv::ConnectPortInput connect;
+  connect.connection_partition = calls_.own_id();
+  connect.connection = hv::ConnectionId(id_for_child(number_, use));
+  connect.port_partition = partition_;
+  connect.port = port;
+  connect.info.type = hv::PortType::kMessage;
+  return failed("ConnectPort", calls_.connect_port(connect));
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
+  for (const std::uint32_t use : {kConsoleUse, kHelloUse}) {
+    if (const auto failure = open_port_in_root(use)) {
+      return failure;
+    }
+  }
+  return open_port_in_child(kHelloUse);
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::start() {
+  return failed("SetVpRegisters", calls_.start_vp0(partition_, image_));
+}
+
+void ChildPartition::close_ports_in_root() {
+  for (const std::uint32_t use : {kConsoleUse, kHelloUse}) {
+    // A port that creation never came to is not there; that is what was wanted.
+    static_cast<void>(calls_.delete_port(calls_.own_id(), hv::PortId(id_for_child(number_, use))));
+  }
+  const hv::ConnectionId answers{id_for_child(number_, kHelloUse)};
+  static_cast<void>(calls_.disconnect_port(calls_.own_id(), answers));
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::tear_down() {
+  if (partition_ != hv::kPartitionIdInvalid) {
+    if (initialized_) {
+      if (const auto failure = failed("FinalizePartition", calls_.finalize(partition_))) {
+        return failure;
+      }
+    }
+    close_ports_in_root();
+    if (const auto failure = failed("WithdrawMemory", calls_.withdraw_all(partition_))) {
+      return failure;
+    }
+    if (const auto failure = failed("DeletePartition", calls_.remove(partition_))) {
+      return failure;
+    }
+  }
+  if (memory_.page_count != 0) {
+    kernel_.pages().free(memory_.first, memory_.page_count);
+    memory_ = {};
+  }
+  return std::nullopt;
+}
+
+std::optional<machine::Gpa> ChildPartition::translate(machine::Gpa address,
+                                                      std::uint64_t size_bytes) const {
+  const std::uint64_t limit = memory_.page_count * machine::kPageSize;
+  if (size_bytes > limit || address.value() > limit - size_bytes) {
+    return std::nullopt;
+  }
+  return machine::Gpa(memory_.first) + address.value();
+}
+
+}  // namespace root

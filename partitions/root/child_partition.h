@@ -1,0 +1,85 @@
+// One child partition as the root sees it: its memory, its ports, its life.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "hv/tlfs/partition.h"
+#include "machine/image.h"
+#include "partitions/kernel/root_services.h"
+#include "partitions/kernel/synchronization.h"
+#include "partitions/root/parameters.h"
+#include "partitions/root/partition_calls.h"
+
+namespace root {
+
+/// Ids of ports and connections are 24 bits: the child's number above, what it is for below.
+inline constexpr std::uint32_t kChildIdShift = 12;
+[[nodiscard]] constexpr std::uint32_t id_for_child(std::uint32_t child_number, std::uint32_t use) {
+  return (child_number << kChildIdShift) | use;
+}
+
+/// Built in the order create, start; then it lives until `ended` is set; then tear_down. Each step
+/// that fails tells which hypercall and with what status, and tear_down takes back what there is.
+class ChildPartition {
+ public:
+  ChildPartition(kernel::Kernel& kernel, PartitionCalls& calls, std::uint32_t number)
+      : kernel_(kernel), calls_(calls), number_(number) {}
+  ChildPartition(const ChildPartition&) = delete;
+  ChildPartition& operator=(const ChildPartition&) = delete;
+
+  struct Failure {
+    std::string_view what;
+    hv::Status status = hv::Status::kSuccess;
+  };
+
+  /// The partition with its VPs, memory, image and ports, everything but running.
+  [[nodiscard]] std::optional<Failure> create(const Parameters& parameters,
+                                              const machine::BootModule& image_module,
+                                              std::string_view child_parameters);
+  [[nodiscard]] std::optional<Failure> start();
+  /// Stops it and takes every page back.
+  [[nodiscard]] std::optional<Failure> tear_down();
+
+  /// The child is over, by its own word or because it was stopped.
+  void end(kernel::Verdict verdict) {
+    verdict_ = verdict;
+    ended_.set();
+  }
+
+  [[nodiscard]] std::uint32_t number() const { return number_; }
+  [[nodiscard]] hv::PartitionId partition() const { return partition_; }
+  [[nodiscard]] kernel::Event& ended() { return ended_; }
+  [[nodiscard]] kernel::Verdict verdict() const { return verdict_; }
+  [[nodiscard]] std::uint32_t processors() const { return processors_; }
+  [[nodiscard]] const MemoryBlock& memory() const { return memory_; }
+
+  /// Where the root finds what the child has at [address, address + size); nullopt where the child
+  /// has no RAM.
+  [[nodiscard]] std::optional<machine::Gpa> translate(machine::Gpa address,
+                                                      std::uint64_t size_bytes) const;
+
+  ChildPartition* next = nullptr;
+
+ private:
+  [[nodiscard]] std::optional<Failure> create_partition();
+  [[nodiscard]] std::optional<Failure> give_memory(std::uint64_t bytes);
+  [[nodiscard]] std::optional<Failure> connect_services();
+  [[nodiscard]] std::optional<Failure> open_port_in_root(std::uint32_t use);
+  [[nodiscard]] std::optional<Failure> open_port_in_child(std::uint32_t use);
+  void close_ports_in_root();
+
+  kernel::Kernel& kernel_;
+  PartitionCalls& calls_;
+  std::uint32_t number_;
+  std::uint32_t processors_ = 0;
+  hv::PartitionId partition_ = hv::kPartitionIdInvalid;
+  bool initialized_ = false;
+  MemoryBlock memory_;
+  machine::ImageHeader image_;
+  kernel::Event ended_;
+  kernel::Verdict verdict_ = kernel::Verdict::kFailed;
+};
+
+}  // namespace root

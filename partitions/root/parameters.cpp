@@ -1,0 +1,111 @@
+#include "partitions/root/parameters.h"
+
+#include <array>
+#include <limits>
+#include <optional>
+
+namespace root {
+
+namespace {
+
+struct NumberKey {
+  std::string_view name;
+  std::uint32_t Parameters::* field;
+  std::uint64_t least;
+  std::uint64_t most;
+};
+
+constexpr std::array kNumberKeys = {
+    NumberKey{"children", &Parameters::children, 0, 64},
+    NumberKey{"children_at_once", &Parameters::children_at_once, 1, 64},
+    NumberKey{"child_processors", &Parameters::child_processors, 1, 8},
+    NumberKey{"child_memory_mib", &Parameters::child_memory_mib, 4, 1024},
+    NumberKey{"requests", &Parameters::requests, 0, 100'000'000},
+    NumberKey{"in_flight", &Parameters::in_flight, 1, 32},
+    NumberKey{"chunk_kib", &Parameters::chunk_kib, 4, 256},
+    NumberKey{"timer_hz", &Parameters::timer_hz, 1, 1000},
+    NumberKey{"idle_ms", &Parameters::idle_ms, 0, 100'000'000},
+    NumberKey{"rounds", &Parameters::rounds, 0, 100'000'000},
+    NumberKey{"data_disk", &Parameters::data_disk, 0, 3},
+    NumberKey{"scratch_disk", &Parameters::scratch_disk, 0, 3},
+    NumberKey{"scratch_mib", &Parameters::scratch_mib, 1, 1024},
+};
+
+std::optional<Workload> workload_named(std::string_view name) {
+  if (name == "hello") {
+    return Workload::kHello;
+  }
+  if (name == "idle") {
+    return Workload::kIdle;
+  }
+  if (name == "work") {
+    return Workload::kWork;
+  }
+  if (name == "storage") {
+    return Workload::kStorage;
+  }
+  return std::nullopt;
+}
+
+std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& parameter,
+                                                  Parameters& parameters) {
+  for (const NumberKey& key : kNumberKeys) {
+    if (parameter.key == key.name) {
+      return kernel::parse_into(parameter, key.least, key.most, parameters.*key.field);
+    }
+  }
+  if (parameter.key == "seed") {
+    const std::optional<std::uint64_t> seed = kernel::parse_number(parameter.value);
+    if (!seed) {
+      return std::unexpected(kernel::ParameterError{parameter.line, "not a number"});
+    }
+    parameters.seed = *seed;
+    return {};
+  }
+  if (parameter.key == "workload") {
+    const std::optional<Workload> workload = workload_named(parameter.value);
+    if (!workload) {
+      return std::unexpected(
+          kernel::ParameterError{parameter.line, "not one of hello, idle, work, storage"});
+    }
+    parameters.workload = *workload;
+    return {};
+  }
+  return std::unexpected(kernel::ParameterError{parameter.line, "an unknown key"});
+}
+
+}  // namespace
+
+std::string_view workload_name(Workload workload) {
+  switch (workload) {
+    case Workload::kHello:
+      return "hello";
+    case Workload::kIdle:
+      return "idle";
+    case Workload::kWork:
+      return "work";
+    case Workload::kStorage:
+      return "storage";
+  }
+  return "";
+}
+
+std::expected<Parameters, kernel::ParameterError> parse_parameters(std::string_view text) {
+  Parameters parameters;
+  kernel::ParameterReader reader(text);
+  while (true) {
+    const auto line = reader.next();
+    if (!line) {
+      return std::unexpected(line.error());
+    }
+    if (!line->has_value()) {
+      return parameters;
+    }
+    const auto applied = apply(**line, parameters);
+    if (!applied) {
+      return std::unexpected(applied.error());
+    }
+  }
+}
+
+}  // namespace root

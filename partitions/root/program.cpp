@@ -1,0 +1,183 @@
+#include "partitions/root/program.h"
+
+#include <algorithm>
+
+#include "machine/machine.h"
+#include "partitions/kernel/vectors.h"
+#include "partitions/root/child_parameters.h"
+
+namespace root {
+
+namespace {
+
+constexpr std::uint32_t kInterceptSint = 0;
+constexpr machine::Site kEveryPageReturned("root.every_page_returned");
+constexpr machine::Site kEveryChildPassed("root.every_child_passed");
+
+void on_legacy_interrupt(const machine::InterruptFrame& frame) {
+  kernel::Processor& processor = kernel::Processor::current();
+  auto& program = static_cast<Program&>(processor.kernel());
+  program.legacy_interrupts().interrupted(
+      static_cast<std::uint32_t>(frame.vector - kernel::kVectorLegacy), processor.executor());
+}
+
+std::string_view plural(std::uint64_t count) { return count == 1 ? "" : "s"; }
+
+}  // namespace
+
+Program::Program(std::span<std::byte> heap)
+    : Kernel(heap, kernel::OverlayPages::kPreset),
+      calls_(*this),
+      services_(children_, calls_, *this),
+      intercepts_(children_, *this) {}
+
+void Program::start() {
+  serial_port_.set_up();
+  for (std::uint32_t input = 0; input < kLegacyLines; ++input) {
+    machine::set_interrupt_handler(static_cast<std::uint8_t>(kernel::kVectorLegacy + input),
+                                   &on_legacy_interrupt);
+  }
+  legacy_interrupts_.set_up();
+  kernel::Synic& synic = processor(0).synic();
+  synic.attach(kInterceptSint, intercepts_, 0);
+  synic.attach(kernel::kServicesSint, services_, 0);
+  main().spawn();
+}
+
+void Program::line(std::string_view text) { serial_port_.write_line("[root] ", text); }
+
+void Program::child_line(std::uint32_t child_number, std::string_view text) {
+  kernel::TextLine prefix;
+  prefix << "[child " << child_number << "] ";
+  serial_port_.write_line(prefix.view(), text);
+}
+
+kernel::Task<> Program::main() {
+  const auto parameters = parse_parameters(Kernel::parameters());
+  if (!parameters) {
+    kernel::TextLine problem;
+    problem << "parameters, line " << parameters.error().line << ": " << parameters.error().problem;
+    line(problem.view());
+    passed_ = false;
+  } else if (const hv::Status status = calls_.learn_own_id(); status != hv::Status::kSuccess) {
+    line("GetPartitionId is refused");
+    passed_ = false;
+  } else {
+    parameters_ = *parameters;
+    const std::uint64_t pages_at_start = pages().free_pages();
+    co_await run_children();
+    take_census(pages_at_start);
+  }
+  machine::always(kEveryChildPassed, passed_);
+  line("done");
+  power_off();
+}
+
+kernel::Task<> Program::run_children() {
+  {
+    kernel::TextLine text;
+    text << parameters_.children << (parameters_.children == 1 ? " child" : " children") << " of "
+         << parameters_.child_processors << " processor" << plural(parameters_.child_processors)
+         << ", " << parameters_.child_memory_mib << " MiB: " << workload_name(parameters_.workload);
+    line(text.view());
+  }
+  children_left_ = parameters_.children;
+  for (std::uint32_t place = 0; place < parameters_.children_at_once; ++place) {
+    places_.release();
+  }
+  for (std::uint32_t number = 1; number <= parameters_.children; ++number) {
+    co_await places_.acquire();
+    run_child(number).spawn();
+  }
+  if (parameters_.children != 0) {
+    co_await all_gone_.wait();
+  }
+}
+
+kernel::Task<> Program::run_child(std::uint32_t number) {
+  ChildPartition* child = heap().create<ChildPartition>(*this, calls_, number);
+  children_.add(*child);
+  co_await live(*child);
+  if (const auto failure = child->tear_down()) {
+    report(*child, *failure);
+  }
+  kernel::TextLine text;
+  text << "child " << number << " is gone";
+  line(text.view());
+  children_.remove(*child);
+  heap().destroy(child);
+  places_.release();
+  if (--children_left_ == 0) {
+    all_gone_.set();
+  }
+}
+
+kernel::Task<> Program::live(ChildPartition& child) {
+  const machine::BootModule* image = find_module("child");
+  if (image == nullptr) {
+    report(child, {"there is no module \"child\"", hv::Status::kNotFound});
+    co_return;
+  }
+  {
+    const ChildParameterText text(parameters_, child.number());
+    if (const auto failure = child.create(parameters_, *image, text.view())) {
+      report(child, *failure);
+      co_return;
+    }
+  }
+  if (const auto failure = child.start()) {
+    report(child, *failure);
+    co_return;
+  }
+  co_await child.ended().wait();
+  if (child.verdict() != kernel::Verdict::kPassed) {
+    passed_ = false;
+  }
+}
+
+void Program::report(const ChildPartition& child, const ChildPartition::Failure& failure) {
+  passed_ = false;
+  kernel::TextLine text;
+  text << "child " << child.number() << ": " << failure.what << ": "
+       << hv::status_name(failure.status);
+  line(text.view());
+}
+
+const machine::BootModule* Program::find_module(std::string_view name) const {
+  for (const machine::BootModule& module : modules()) {
+    const auto end = std::find(module.name.begin(), module.name.end(), '\0');
+    if (std::string_view(module.name.begin(), end) == name) {
+      return &module;
+    }
+  }
+  return nullptr;
+}
+
+void Program::take_census(std::uint64_t pages_at_start) {
+  const hv::Status status = calls_.withdraw_own_deposits();
+  const std::uint64_t pages_now = pages().free_pages();
+  const bool complete = status == hv::Status::kSuccess && pages_now == pages_at_start;
+  machine::always(kEveryPageReturned, complete, pages_at_start, pages_now);
+  if (complete) {
+    line("all pages returned");
+    return;
+  }
+  passed_ = false;
+  kernel::TextLine text;
+  text << "of " << pages_at_start << " free pages, " << pages_now << " came back";
+  line(text.view());
+}
+
+void Program::power_off() {
+  serial_port_.drain();
+  const hv::EnterSleepStateInput input{hv::EnterSleepStateInput::kOff, 0};
+  static_cast<void>(
+      kernel::Processor::current().hypercalls().call_fast(hv::CallCode::kEnterSleepState, input));
+  line("the computer refuses to power off");
+  while (true) {
+    machine::disable_interrupts();
+    machine::sti_hlt();
+  }
+}
+
+}  // namespace root

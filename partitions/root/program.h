@@ -1,0 +1,52 @@
+// The root's kernel object: what exists once, and the task that runs the children.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "partitions/kernel/kernel.h"
+#include "partitions/kernel/synchronization.h"
+#include "partitions/root/legacy_interrupts.h"
+#include "partitions/root/parameters.h"
+#include "partitions/root/partition_calls.h"
+#include "partitions/root/serial_port.h"
+#include "partitions/root/services.h"
+
+namespace root {
+
+class Program final : public kernel::Kernel, private LineOutput {
+ public:
+  explicit Program(std::span<std::byte> heap);
+
+  /// Starts everything; the executor does the rest.
+  void start();
+
+  [[nodiscard]] LegacyInterrupts& legacy_interrupts() { return legacy_interrupts_; }
+
+ private:
+  void line(std::string_view text) override;
+  void child_line(std::uint32_t child_number, std::string_view text) override;
+
+  kernel::Task<> main();
+  kernel::Task<> run_children();
+  kernel::Task<> run_child(std::uint32_t number);
+  kernel::Task<> live(ChildPartition& child);
+  void report(const ChildPartition& child, const ChildPartition::Failure& failure);
+  [[nodiscard]] const machine::BootModule* find_module(std::string_view name) const;
+  void take_census(std::uint64_t pages_at_start);
+  [[noreturn]] void power_off();
+
+  SerialPort serial_port_;
+  LegacyInterrupts legacy_interrupts_;
+  PartitionCalls calls_;
+  ChildDirectory children_;
+  ServicesServer services_;
+  InterceptServer intercepts_;
+  Parameters parameters_;
+  kernel::Semaphore places_{0};
+  std::uint32_t children_left_ = 0;
+  kernel::Event all_gone_;
+  bool passed_ = true;
+};
+
+}  // namespace root

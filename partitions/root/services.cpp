@@ -1,0 +1,150 @@
+#include "partitions/root/services.h"
+
+#include <algorithm>
+
+#include "hv/tlfs/intercepts.h"
+#include "partitions/kernel/posting.h"
+#include "partitions/kernel/root_services.h"
+
+namespace root {
+
+namespace {
+
+constexpr std::uint32_t kUseMask = (1u << kChildIdShift) - 1;
+
+std::span<const std::byte> payload_of(const hv::Message& message) {
+  const std::size_t size =
+      std::min<std::size_t>(message.header.payload_size, hv::kMessagePayloadBytes);
+  return std::span(message.payload).first(size);
+}
+
+/// The first u32 of the payload, if it has one.
+std::optional<std::uint32_t> word_of(const hv::Message& message) {
+  const std::span<const std::byte> payload = payload_of(message);
+  if (payload.size() < sizeof(std::uint32_t)) {
+    return std::nullopt;
+  }
+  std::uint32_t word = 0;
+  __builtin_memcpy(&word, payload.data(), sizeof(word));
+  return word;
+}
+
+std::string_view intercept_name(hv::MessageType type) {
+  switch (static_cast<std::uint32_t>(type)) {
+    case static_cast<std::uint32_t>(hv::MessageType::kUnmappedGpa):
+      return "it touched an address without memory";
+    case static_cast<std::uint32_t>(hv::MessageType::kGpaIntercept):
+      return "it used memory in a way that is not allowed";
+    case static_cast<std::uint32_t>(hv::MessageType::kUnrecoverableException):
+      return "triple fault";
+    case static_cast<std::uint32_t>(hv::MessageType::kInvalidVpRegisterValue):
+      return "a register holds an impossible value";
+    case static_cast<std::uint32_t>(hv::MessageType::kUnsupportedFeature):
+      return "it used a feature that is not supported";
+    default:
+      return "an intercept that nobody installed";
+  }
+}
+
+}  // namespace
+
+void ChildDirectory::add(ChildPartition& child) {
+  child.next = first_;
+  first_ = &child;
+}
+
+void ChildDirectory::remove(ChildPartition& child) {
+  ChildPartition** link = &first_;
+  while (*link != &child) {
+    INVARIANT(*link != nullptr);
+    link = &(*link)->next;
+  }
+  *link = child.next;
+}
+
+ChildPartition* ChildDirectory::find_number(std::uint32_t number) {
+  ChildPartition* child = first_;
+  while (child != nullptr && child->number() != number) {
+    child = child->next;
+  }
+  return child;
+}
+
+ChildPartition* ChildDirectory::find_partition(hv::PartitionId partition) {
+  ChildPartition* child = first_;
+  while (child != nullptr && child->partition() != partition) {
+    child = child->next;
+  }
+  return child;
+}
+
+void ServicesServer::message_arrived(const hv::Message& message) {
+  const auto port = static_cast<std::uint32_t>(message.header.origination);
+  ChildPartition* child = children_.find_number(port >> kChildIdShift);
+  if (child == nullptr) {
+    return;  // Sent before its partition went.
+  }
+  const hv::ConnectionId use{port & kUseMask};
+  if (use == kernel::kConsoleConnection) {
+    from_console(*child, message);
+  } else if (use == kernel::kHelloConnection) {
+    from_hello(*child, message);
+  }
+}
+
+void ServicesServer::event_flag_set(std::uint32_t) {}
+
+void ServicesServer::from_console(ChildPartition& child, const hv::Message& message) {
+  if (message.header.type == kernel::kDone) {
+    const std::uint32_t verdict = word_of(message).value_or(1);
+    child.end(verdict == 0 ? kernel::Verdict::kPassed : kernel::Verdict::kFailed);
+    return;
+  }
+  if (message.header.type != kernel::kConsoleLine) {
+    return;
+  }
+  std::array<char, hv::kMessagePayloadBytes> text{};
+  const std::span<const std::byte> payload = payload_of(message);
+  for (std::size_t index = 0; index < payload.size(); ++index) {
+    const char character = static_cast<char>(payload[index]);
+    text[index] = character >= ' ' && character <= '~' ? character : '?';
+  }
+  output_.child_line(child.number(), {text.data(), payload.size()});
+}
+
+void ServicesServer::from_hello(ChildPartition& child, const hv::Message& message) {
+  if (message.header.type == kernel::kHello) {
+    kernel::TextLine greeting;
+    greeting << "hello, child " << child.number();
+    const hv::ConnectionId answers{
+        id_for_child(child.number(), static_cast<std::uint32_t>(kernel::kHelloConnection))};
+    // One answer for one greeting; a child that floods the port loses answers, nobody else does.
+    static_cast<void>(kernel::try_post(
+        kernel::make_message(answers, kernel::kHello, std::as_bytes(std::span(greeting.view())))));
+    return;
+  }
+  if (message.header.type == kernel::kPleaseInterrupt) {
+    const std::uint32_t vector = word_of(message).value_or(0);
+    if (vector < hv::SintRegister::kMinVector || vector > 0xFF) {
+      return;
+    }
+    static_cast<void>(
+        calls_.assert_interrupt(child.partition(), 0, static_cast<std::uint8_t>(vector)));
+  }
+}
+
+void InterceptServer::message_arrived(const hv::Message& message) {
+  const hv::PartitionId sender{message.header.origination};
+  ChildPartition* child = children_.find_partition(sender);
+  if (child == nullptr || message.header.type == hv::MessageType::kX64ApicEoi) {
+    return;
+  }
+  kernel::TextLine line;
+  line << "child " << child->number() << " is stopped: " << intercept_name(message.header.type);
+  output_.line(line.view());
+  child->end(kernel::Verdict::kFailed);
+}
+
+void InterceptServer::event_flag_set(std::uint32_t) {}
+
+}  // namespace root
