@@ -7,6 +7,7 @@
 
 #include "hv/memory/gpa_rights.h"
 #include "hv/memory/page_pool.h"
+#include "hv/memory/record_pages.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/status.h"
 #include "machine/address.h"
@@ -45,7 +46,7 @@ struct Overlay {
 /// the pool with destroy().
 class OverlayTable {
  public:
-  explicit OverlayTable(PagePool& pool) : pool_(&pool) {}
+  explicit OverlayTable(PagePool& pool) : records_(pool) {}
   OverlayTable(const OverlayTable&) = delete;
   OverlayTable& operator=(const OverlayTable&) = delete;
 
@@ -60,7 +61,7 @@ class OverlayTable {
   void set_beneath(machine::Gpn gpn, const std::optional<GpaMapping>& beneath);
 
   /// Whether an overlay can be added; takes a page from the pool if need be.
-  [[nodiscard]] bool has_room();
+  [[nodiscard]] bool has_room() { return records_.has_room(); }
   /// Adds an overlay, the youngest; the id is new and has_room() was true.
   void add(OverlayId id, machine::Gpn gpn, const GpaMapping& shown,
            const std::optional<GpaMapping>& beneath);
@@ -69,14 +70,8 @@ class OverlayTable {
   void destroy();
 
  private:
-  struct Page;
-  [[nodiscard]] bool grow();
-
-  PagePool* pool_;
-  Page* pages_ = nullptr;
+  RecordPages<Overlay> records_;
   Overlay* shown_ = nullptr;
-  Overlay* free_ = nullptr;
-  std::uint32_t room_ = 0;
   std::uint64_t last_age_ = 0;
 };
 

@@ -1,0 +1,104 @@
+#include "hv/synic/port.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "hv/tlfs/synic.h"
+#include "machine/invariant.h"
+#include "machine/vmx_root.h"
+
+namespace hv {
+
+namespace {
+
+constexpr std::uint64_t kAllBuffers = (1ull << kPortMessageBuffers) - 1;
+
+bool is_sint_of_port(std::uint32_t sint) { return sint >= 1 && sint < kSintCount; }
+
+}  // namespace
+
+bool Port::has_free_buffer() const {
+  return (messages.busy_buffers() & kAllBuffers) != kAllBuffers;
+}
+
+/// Once, when the page for the payloads is there.
+void Port::prepare_buffers() {
+  static_assert(kPortMessageBuffers * kMessagePayloadBytes <= machine::kPageSize);
+  payloads_ = machine::direct_map(payload_page_);
+  for (std::uint32_t index = 0; index < kPortMessageBuffers; ++index) {
+    QueuedMessage& buffer = buffers_[index];
+    buffer.owner = &messages;
+    buffer.buffer = index;
+    buffer.header.origination = static_cast<std::uint64_t>(id);
+    buffer.payload = payloads_ + index * kMessagePayloadBytes;
+  }
+}
+
+std::expected<QueuedMessage*, Status> Port::fill_buffer(MessageType type,
+                                                        std::span<const std::byte> payload) {
+  INVARIANT(payloads_ != nullptr && payload.size() <= kMessagePayloadBytes);
+  const auto free = static_cast<std::uint32_t>(std::countr_one(messages.busy_buffers()));
+  if (free >= kPortMessageBuffers) {
+    return std::unexpected(Status::kInsufficientBuffers);
+  }
+  messages.set_busy(free);
+  QueuedMessage& buffer = buffers_[free];
+  buffer.header.type = type;
+  buffer.header.payload_size = static_cast<std::uint8_t>(payload.size());
+  std::ranges::copy(payload, payloads_ + free * kMessagePayloadBytes);
+  return &buffer;
+}
+
+Status check_port(PortId id, const PortInfo& info) {
+  if (static_cast<std::uint32_t>(id) > kPortIdMax) {
+    return Status::kInvalidPortId;
+  }
+  if (info.reserved0 != 0 || info.reserved1 != 0) {
+    return Status::kInvalidParameter;
+  }
+  switch (info.type) {
+    case PortType::kMessage:
+      return is_sint_of_port(info.sint) && info.base_flag == 0 && info.flag_count == 0
+                 ? Status::kSuccess
+                 : Status::kInvalidParameter;
+    case PortType::kEvent: {
+      const std::uint32_t end = std::uint32_t{info.base_flag} + info.flag_count;
+      return is_sint_of_port(info.sint) && info.flag_count != 0 && end <= kEventFlagsPerSint
+                 ? Status::kSuccess
+                 : Status::kInvalidParameter;
+    }
+    case PortType::kMonitor:
+    case PortType::kDoorbell:
+      return Status::kFeatureUnavailable;
+  }
+  return Status::kInvalidParameter;
+}
+
+Status check_connection(ConnectionId id, const ConnectionInfo& info) {
+  if (static_cast<std::uint32_t>(id) > kConnectionIdMax) {
+    return Status::kInvalidConnectionId;
+  }
+  if (info.reserved != 0) {
+    return Status::kInvalidParameter;
+  }
+  switch (info.type) {
+    case PortType::kMessage:
+    case PortType::kEvent:
+      return info.gpa == 0 && info.trigger_value == 0 && info.flags == 0
+                 ? Status::kSuccess
+                 : Status::kInvalidParameter;
+    case PortType::kMonitor:
+    case PortType::kDoorbell:
+      return Status::kFeatureUnavailable;
+  }
+  return Status::kInvalidParameter;
+}
+
+Status check_message(MessageType type, std::uint32_t payload_size) {
+  const auto number = static_cast<std::uint32_t>(type);
+  const bool legal =
+      number != 0 && (number & kHypervisorMessageBit) == 0 && payload_size <= kMessagePayloadBytes;
+  return legal ? Status::kSuccess : Status::kInvalidParameter;
+}
+
+}  // namespace hv

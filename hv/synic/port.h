@@ -1,0 +1,77 @@
+// Ports and connections of one partition (TLFS "Inter-Partition Communication").
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "hv/synic/queued_message.h"
+#include "hv/tlfs/messages.h"
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/ports.h"
+#include "hv/tlfs/status.h"
+#include "machine/address.h"
+
+namespace hv {
+
+class Connection;
+
+/// Where messages or events of a connection arrive. All of it is guarded by the communication lock,
+/// but for the busy bits of `messages`, which Synic clears under the lock of a virtual processor.
+class Port {
+ public:
+  PortId id{};
+  PartitionId partition{};
+  /// Only this partition may connect.
+  PartitionId connection_partition{};
+  PortInfo info;
+  /// The connection to it, at most one.
+  Connection* connection = nullptr;
+
+  /// The port's buffers in the queues of virtual processors; drop it there before the port goes.
+  MessageOwner messages;
+
+  /// Takes a free buffer of a message port and fills it; what comes back is ready for
+  /// Synic::post(). kInsufficientBuffers when all 16 are under way.
+  [[nodiscard]] std::expected<QueuedMessage*, Status> fill_buffer(
+      MessageType type, std::span<const std::byte> payload);
+  [[nodiscard]] bool has_free_buffer() const;
+
+ private:
+  friend class PortTable;
+  void prepare_buffers();
+
+  std::array<QueuedMessage, kPortMessageBuffers> buffers_{};
+  /// 16 payloads of 240 bytes; message ports only.
+  machine::Spn payload_page_;
+  std::byte* payloads_ = nullptr;
+  Port* next_ = nullptr;
+};
+
+/// The way to a port of another partition. A connection outlives its port: then it leads nowhere.
+class Connection {
+ public:
+  ConnectionId id{};
+  PartitionId partition{};
+  PortType type{};
+  PartitionId port_partition{};
+  /// Null once the port was deleted.
+  Port* port = nullptr;
+
+ private:
+  friend class ConnectionTable;
+  Connection* next_ = nullptr;
+};
+
+/// What CreatePort may ask for, without regard to other objects: kInvalidPortId for an id of more
+/// than 24 bits, kInvalidParameter for what the interface forbids, kFeatureUnavailable for monitor
+/// and doorbell ports, which this hypervisor does not have. Whether the VP exists is not looked at.
+[[nodiscard]] Status check_port(PortId id, const PortInfo& info);
+/// Likewise for ConnectPort: kInvalidConnectionId, kInvalidParameter, kFeatureUnavailable.
+[[nodiscard]] Status check_connection(ConnectionId id, const ConnectionInfo& info);
+/// What PostMessage checks before it looks at any connection: kInvalidParameter.
+[[nodiscard]] Status check_message(MessageType type, std::uint32_t payload_size);
+
+}  // namespace hv

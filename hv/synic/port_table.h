@@ -1,0 +1,80 @@
+// The ports that belong to one partition, and its connections to ports of others.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <expected>
+
+#include "hv/memory/page_pool.h"
+#include "hv/memory/record_pages.h"
+#include "hv/synic/port.h"
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/ports.h"
+#include "hv/tlfs/status.h"
+
+namespace hv {
+
+/// Records lie in pages of the owner's pool. Callers hold the management lock (the pool is used)
+/// and the communication lock to change a table, the latter alone to look at it.
+class PortTable {
+ public:
+  explicit PortTable(PagePool& pool) : pool_(&pool), records_(pool) {}
+  PortTable(const PortTable&) = delete;
+  PortTable& operator=(const PortTable&) = delete;
+
+  /// check_port()'s statuses; kInvalidPortId if the id is in use; kInsufficientMemory.
+  [[nodiscard]] std::expected<Port*, Status> create(PortId id, PartitionId owner,
+                                                    PartitionId connection_partition,
+                                                    const PortInfo& info);
+  [[nodiscard]] Port* find(PortId id);
+  /// Ends a port: its connection leads nowhere from now on. Its messages were dropped from every
+  /// queue before.
+  void remove(Port& port);
+  /// Any port, for as long as there are some: for tearing down.
+  [[nodiscard]] Port* any();
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  /// Returns all memory to the pool; no port is left.
+  void destroy();
+
+ private:
+  static constexpr std::uint32_t kBuckets = 32;
+  [[nodiscard]] Port*& bucket(PortId id) {
+    return buckets_[static_cast<std::uint32_t>(id) % kBuckets];
+  }
+
+  PagePool* pool_;
+  RecordPages<Port> records_;
+  std::array<Port*, kBuckets> buckets_{};
+  std::uint32_t count_ = 0;
+};
+
+class ConnectionTable {
+ public:
+  explicit ConnectionTable(PagePool& pool) : records_(pool) {}
+  ConnectionTable(const ConnectionTable&) = delete;
+  ConnectionTable& operator=(const ConnectionTable&) = delete;
+
+  /// Connects `owner` to a port. check_connection()'s statuses; kInvalidConnectionId if the id is
+  /// in use; kInvalidPartitionId if the port is for another partition; kInvalidPortId if it already
+  /// has a connection or is not of the type; kInsufficientMemory.
+  [[nodiscard]] Status connect(ConnectionId id, PartitionId owner, const ConnectionInfo& info,
+                               Port& port);
+  [[nodiscard]] Connection* find(ConnectionId id);
+  /// Ends a connection. Messages that are under way still arrive.
+  void remove(Connection& connection);
+  [[nodiscard]] Connection* any();
+  [[nodiscard]] std::uint32_t count() const { return count_; }
+  void destroy();
+
+ private:
+  static constexpr std::uint32_t kBuckets = 32;
+  [[nodiscard]] Connection*& bucket(ConnectionId id) {
+    return buckets_[static_cast<std::uint32_t>(id) % kBuckets];
+  }
+
+  RecordPages<Connection> records_;
+  std::array<Connection*, kBuckets> buckets_{};
+  std::uint32_t count_ = 0;
+};
+
+}  // namespace hv
