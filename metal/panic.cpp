@@ -1,0 +1,63 @@
+// How a program on metal ends when it must not go on, and the run-time functions of the C++ library
+// that lead there.
+#include <cstddef>
+#include <new>
+
+#include "machine/invariant.h"
+#include "metal/metal.h"
+
+namespace metal {
+
+void panic(std::string_view what) {
+  serial_write("chronovisor: panic: ");
+  serial_write(what);
+  serial_write("\n");
+  serial_flush();
+  end_program();
+}
+
+namespace {
+
+[[noreturn]] void report_place(std::string_view what, const char* file, int line) {
+  serial_write("chronovisor: ");
+  serial_write(file);
+  serial_write(":");
+  serial_write_decimal(static_cast<std::uint64_t>(line));
+  serial_write("\n");
+  panic(what);
+}
+
+}  // namespace
+}  // namespace metal
+
+namespace machine {
+
+void invariant_failed(const char* expression, const char* file, int line) {
+  metal::report_place(expression, file, line);
+}
+
+}  // namespace machine
+
+// _GLIBCXX_ASSERTIONS: the bounds checks of span, array, optional.
+namespace std {
+[[noreturn]] void __glibcxx_assert_fail(const char* file, int line, const char*,
+                                        const char* condition) noexcept {
+  metal::report_place(condition, file, line);
+}
+[[noreturn]] void terminate() noexcept { metal::panic("std::terminate"); }
+}  // namespace std
+
+extern "C" {
+[[noreturn]] void __assert_fail(const char* expression, const char* file, unsigned line,
+                                const char*) {
+  metal::report_place(expression, file, static_cast<int>(line));
+}
+[[noreturn]] void __cxa_pure_virtual() { metal::panic("pure virtual function called"); }
+}
+
+// Virtual destructors name it; nothing above the seam has a heap to give memory back to.
+void operator delete(void*) noexcept { metal::panic("operator delete called"); }
+void operator delete(void*, std::size_t) noexcept { metal::panic("operator delete called"); }
+void operator delete(void*, std::size_t, std::align_val_t) noexcept {
+  metal::panic("operator delete called");
+}
