@@ -49,7 +49,7 @@ enum class ClientStatus : std::uint8_t {
 struct ClientChannel {
   ClientChannelState state = ClientChannelState::kFree;
   ChannelId id;
-  std::uint32_t open_id = 0;
+  GpadlId ring;
   bool modifying = false;
 };
 struct ClientGpadl {
@@ -151,11 +151,15 @@ class Client {
   [[nodiscard]] std::size_t gpadl_count() const;
 
  private:
+  enum class OffersState : std::uint8_t { kNotRequested, kRequested, kDelivered };
+
   // Connection: client.cpp.
+  void change_state(ClientState state);
   void send_contact();
   void try_next_version();
   void forget_everything();
   void handle_version_response(const VersionResponse& message);
+  void handle_all_offers_delivered();
   void handle_unload_response();
   void dispatch_connected(MessageType type, std::span<const std::byte> message);
 
@@ -189,7 +193,7 @@ class Client {
   std::size_t version_index_ = 0;
   std::uint32_t connection_id_ = 0;
   std::uint32_t next_gpadl_id_;
-  bool offers_requested_ = false;
+  OffersState offers_ = OffersState::kNotRequested;
 };
 
 }  // namespace vmbus

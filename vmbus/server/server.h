@@ -137,6 +137,10 @@ class Server {
   /// While a reset goes through the channels, answers from within do not end it.
   bool resetting_ = false;
   bool unload_response_owed_ = false;
+  /// The owner has answered contact() with success and not been told of the end.
+  bool owner_is_connected_ = false;
+  /// The child was reset while the owner was asked about its contact.
+  bool abandon_contact_ = false;
   std::uint32_t target_vp_ = 0;
   /// The newest contact that came while another, or a reset, was under way.
   std::optional<InitiateContact> waiting_contact_;
