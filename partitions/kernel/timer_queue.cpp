@@ -1,5 +1,7 @@
 #include "partitions/kernel/timer_queue.h"
 
+#include <algorithm>
+
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/timers.h"
 #include "machine/common.h"
@@ -41,11 +43,15 @@ void TimerQueue::wake_due() {
 }
 
 void TimerQueue::arm() {
-  if (first_ == nullptr || first_->deadline_100ns == armed_for_) {
+  if (first_ == nullptr) {
     return;
   }
   // A count of zero would stop the timer; a deadline that has passed fires at once.
-  armed_for_ = first_->deadline_100ns == 0 ? 1 : first_->deadline_100ns;
+  const std::uint64_t count = std::max<std::uint64_t>(first_->deadline_100ns, 1);
+  if (count == armed_for_) {
+    return;
+  }
+  armed_for_ = count;
   machine::write_msr(hv::kMsrStimer0Count, armed_for_);
 }
 
