@@ -26,6 +26,8 @@ void check_instructions();
 void check_interrupts(const machine::BootInformation& information);
 void check_vmx();
 void check_guests();
+/// The module is the image that image_check.cpp is built into.
+void check_image(const machine::BootModule& module);
 
 /// The current VMCS ready for a guest that shares this program's page tables, descriptors and
 /// interrupt table, with all memory below 512 MiB mapped by the EPT but for kUnmappedGpa's page.

@@ -133,6 +133,9 @@ void boot(const machine::BootInformation& information, std::uint32_t lp) {
   seam_check::check_interrupts(information);
   seam_check::check_vmx();
   seam_check::check_guests();
+  if (const auto* module = seam_check::find_module(information, "image_check")) {
+    seam_check::check_image(*module);
+  }
   const seam_check::Tally tally = seam_check::tally();
   metal::serial_write("CHECKED ");
   metal::serial_write_decimal(tally.checked);

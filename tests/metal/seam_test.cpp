@@ -9,7 +9,7 @@
 
 namespace {
 
-constexpr std::size_t kProperties = 58;
+constexpr std::size_t kProperties = 75;
 
 struct Verdict {
   std::string property;
