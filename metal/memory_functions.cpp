@@ -39,6 +39,16 @@ int memcmp(const void* left, const void* right, std::size_t size) {
   return 0;
 }
 
+const void* memchr(const void* block, int byte, std::size_t size) {
+  const auto* bytes = static_cast<const unsigned char*>(block);
+  for (std::size_t index = 0; index < size; ++index) {
+    if (bytes[index] == static_cast<unsigned char>(byte)) {
+      return &bytes[index];
+    }
+  }
+  return nullptr;
+}
+
 std::size_t strlen(const char* text) {
   std::size_t length = 0;
   while (text[length] != '\0') {

@@ -44,6 +44,8 @@ namespace std {
                                         const char* condition) noexcept {
   metal::report_place(condition, file, line);
 }
+// What string_view::substr calls in place of throwing.
+[[noreturn]] void __throw_out_of_range_fmt(const char* format, ...) { metal::panic(format); }
 [[noreturn]] void terminate() noexcept { metal::panic("std::terminate"); }
 }  // namespace std
 

@@ -98,8 +98,17 @@ no_long_mode:
   outb %al, %dx
   jmp 1b
 2:
+  movl $0x3FD, %edx
+  inb %dx, %al
+  testb $0x40, %al
+  jz 2b
+  // As machine::stop() does.
+  movb $'D', %al
+  movl $0x8900, %edx
+  outb %al, %dx
+3:
   hlt
-  jmp 2b
+  jmp 3b
 
   .code64
 first_processor_64:
@@ -165,7 +174,8 @@ other_processor_64:
 // --- Data ----------------------------------------------------------------------------------------
   .section .rodata.boot, "a"
 no_long_mode_text:
-  .asciz "chronovisor: this processor has no 64-bit mode\r\n"
+  .ascii "chronovisor: this processor has no 64-bit mode\r\n"
+  .asciz "chronovisor: stopped with code 2\r\n"
   .balign 8
 boot_gdt:
   .quad 0

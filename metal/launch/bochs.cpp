@@ -23,13 +23,12 @@ constexpr const char* kDebuggerFile = "debugger";
 constexpr const char* kSerialFile = "com1";
 constexpr const char* kOutputFile = "output";
 
-/// The configuration that metal/ relies on: VT-x with EPT, unrestricted guest, x2APIC and the
-/// TSC-deadline timer are all in the Haswell model, and the clock follows the instructions alone.
+/// The clock follows the executed instructions alone, so that a run repeats exactly.
 void write_configuration(const LaunchOptions& options, const fs::path& file) {
   std::ofstream stream(file);
   stream << "display_library: term\n"
          << "megs: " << options.memory_mib << '\n'
-         << "cpu: model=corei7_haswell_4770, count=" << options.processors
+         << "cpu: model=" << options.cpu_model << ", count=" << options.processors
          << ", ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1\n"
          << "romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot\n"
          << "vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\n"
@@ -55,6 +54,10 @@ void write_configuration(const LaunchOptions& options, const fs::path& file) {
 void check_options(const LaunchOptions& options) {
   if (!fs::exists(options.image)) {
     throw std::runtime_error("there is no image " + options.image.string());
+  }
+  if (options.cpu_model.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
+      std::string::npos) {
+    throw std::runtime_error("there is no processor model '" + options.cpu_model + "'");
   }
   if (options.disks.size() > 2) {
     throw std::runtime_error("Bochs is given at most two disks");

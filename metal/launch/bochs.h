@@ -19,6 +19,8 @@ struct LaunchOptions {
   std::filesystem::path image{};
   std::uint32_t processors = 1;
   std::uint32_t memory_mib = 256;
+  /// Of Bochs' processor models: this one has all that the hypervisor needs.
+  std::string cpu_model = "corei7_haswell_4770";
   /// Up to two flat disk images, for the first and the second drive of the first ATA channel. The
   /// image boots from the second channel. A run may write to them.
   std::vector<std::filesystem::path> disks{};

@@ -5,9 +5,9 @@
 set -euo pipefail
 symbols=$(nm -C "$1")
 [ -n "$symbols" ] || { echo "$1 holds no symbols: nothing was checked" >&2; exit 1; }
-allowed='^(memcpy|memmove|memset|memcmp|strlen|__assert_fail|__cxa_pure_virtual'
+allowed='^(memcpy|memmove|memset|memcmp|memchr|strlen|__assert_fail|__cxa_pure_virtual'
 allowed+='|__popcountdi2|__popcountsi2|operator delete\(.*\)'
-allowed+='|std::__glibcxx_assert_fail\(.*\)|std::terminate\(\))$'
+allowed+='|std::__glibcxx_assert_fail\(.*\)|std::__throw_out_of_range_fmt\(.*\)|std::terminate\(\))$'
 own='^((vtable for |non-virtual thunk to )?(machine|hv|vmbus|kernel|root|child|devices)::'
 # Templates and lambdas are shown with their return type in front.
 own+='|.*[ &*](machine|hv|vmbus|kernel|root|child|devices)::)'

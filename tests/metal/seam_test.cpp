@@ -1,5 +1,6 @@
 // Runs seam_check (the program beside this file) on Bochs: one section for each property that it
 // reports. A program that checks nothing has failed.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -57,4 +58,36 @@ TEST_CASE("a run that takes longer than its limit is ended and called hung", "[m
 TEST_CASE("the same image gives the same lines each time", "[metal][bochs]") {
   const metal::LaunchOptions options{.image = SEAM_CHECK_IMAGE, .processors = 2};
   CHECK(on_bochs::run(options).log == on_bochs::run(options).log);
+}
+
+TEST_CASE("a machine that lacks what the hypervisor needs is told what is missing",
+          "[metal][bochs]") {
+  struct Case {
+    std::string cpu_model;
+    std::vector<std::string> missing;
+  };
+  const std::vector<Case> cases = {
+      {"p4_willamette", {"this processor has no 64-bit mode"}},
+      {"athlon64_venice",
+       {"this processor has no x2APIC",
+        "this processor's local APIC timer has no TSC-deadline mode",
+        "this processor has no VT-x, or a hypervisor beneath hides it"}},
+      {"core2_penryn_t9600",
+       {"this processor has no x2APIC",
+        "this processor's local APIC timer has no TSC-deadline mode", "this processor has no EPT"}},
+      {"corei5_lynnfield_750",
+       {"this processor has no x2APIC",
+        "this processor's local APIC timer has no TSC-deadline mode",
+        "this processor has no unrestricted guest mode"}},
+  };
+  for (const Case& one : cases) {
+    INFO(one.cpu_model);
+    const metal::LaunchResult result =
+        on_bochs::run({.image = SEAM_CHECK_IMAGE, .cpu_model = one.cpu_model});
+    CHECK(result.stop_code == 2);
+    for (const std::string& line : one.missing) {
+      INFO(line);
+      CHECK(std::ranges::find(result.reports, line) != result.reports.end());
+    }
+  }
 }
