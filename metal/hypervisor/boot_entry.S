@@ -81,7 +81,20 @@ enter_long_mode:
   movl %eax, %cr0
   ret
 
+// Without C++: COM1 to 115200 8N1, a line, and the end.
 no_long_mode:
+  movl $0x3FB, %edx
+  movb $0x80, %al
+  outb %al, %dx
+  movl $0x3F8, %edx
+  movb $1, %al
+  outb %al, %dx
+  incl %edx
+  movb $0, %al
+  outb %al, %dx
+  movl $0x3FB, %edx
+  movb $3, %al
+  outb %al, %dx
   movl $no_long_mode_text, %esi
 1:
   lodsb

@@ -137,6 +137,7 @@ LaunchResult launch(const LaunchOptions& options) {
   result.wall_time = Clock::now() - begin;
   result.log = log.guest_lines();
   result.reports = log.reports();
+  result.violations = log.violations();
   if (log.stop_code().has_value()) {
     result.end = LaunchEnd::kStopped;
     result.stop_code = *log.stop_code();

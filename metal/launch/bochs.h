@@ -46,8 +46,10 @@ struct LaunchResult {
   std::uint32_t stop_code = 0;
   /// The guests' own lines.
   std::vector<std::string> log;
-  /// Lines of the hypervisor's machine: stops, panics, violated properties, without their prefix.
+  /// Lines of the machine itself: stops, panics, violated properties, without their prefix.
   std::vector<std::string> reports;
+  /// Of those, the names of violated properties with their two values.
+  std::vector<std::string> violations;
   /// The emulator's last messages, when it did not end as it should.
   std::vector<std::string> emulator_messages;
   std::string error;

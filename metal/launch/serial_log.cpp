@@ -7,6 +7,7 @@ namespace metal {
 namespace {
 
 constexpr std::string_view kReportPrefix = "chronovisor: ";
+constexpr std::string_view kViolated = "property violated: ";
 constexpr std::string_view kStopped = "stopped with code ";
 
 std::optional<std::uint32_t> parse_stop(std::string_view report) {
@@ -51,6 +52,9 @@ void SerialLog::take_line(std::string line) {
   line.erase(0, kReportPrefix.size());
   if (!stop_code_) {
     stop_code_ = parse_stop(line);
+  }
+  if (line.starts_with(kViolated)) {
+    violations_.push_back(line.substr(kViolated.size()));
   }
   reports_.push_back(std::move(line));
 }

@@ -23,6 +23,8 @@ class SerialLog {
   [[nodiscard]] const std::vector<std::string>& guest_lines() const { return guest_lines_; }
   /// Without the prefix that marks them.
   [[nodiscard]] const std::vector<std::string>& reports() const { return reports_; }
+  /// Of the reports, what was violated: a property's name and its values.
+  [[nodiscard]] const std::vector<std::string>& violations() const { return violations_; }
   /// The code of machine::stop, once its line has come.
   [[nodiscard]] std::optional<std::uint32_t> stop_code() const { return stop_code_; }
 
@@ -33,6 +35,7 @@ class SerialLog {
   std::string partial_;
   std::vector<std::string> guest_lines_;
   std::vector<std::string> reports_;
+  std::vector<std::string> violations_;
   std::optional<std::uint32_t> stop_code_;
 };
 

@@ -24,6 +24,13 @@ TEST_CASE("the machine's own reports are kept apart from the guests' lines", "[m
   CHECK(log.stop_code() == 3u);
 }
 
+TEST_CASE("violated properties are found among the reports", "[metal]") {
+  metal::SerialLog log({});
+  log.append("chronovisor: property violated: ring.in_order a=0x1 b=0x2\nchronovisor: other\n");
+  CHECK(log.violations() == std::vector<std::string>{"ring.in_order a=0x1 b=0x2"});
+  CHECK(log.reports().size() == 2);
+}
+
 TEST_CASE("a guest that prints half of a stop line does not stop the machine", "[metal]") {
   metal::SerialLog log({});
   log.append("stopped with code 0\nchronovisor: stopped with code\n");
