@@ -38,7 +38,7 @@ constexpr std::array<Access, 4> kAccesses = {Access::kRead, Access::kWrite, Acce
 
 TEST_CASE("every combination of rights allows exactly its accesses, at every level", "[vtx][ept]") {
   for (std::uint8_t level = 0; level < 4; ++level) {
-    for (const std::uint64_t rights : {0, 1, 3, 4, 5, 7}) {
+    for (const std::uint64_t rights : {0u, 1u, 3u, 4u, 5u, 7u}) {
       for (const Access access : kAccesses) {
         INFO("level " << int{level} << " rights " << rights << " access "
                       << static_cast<int>(access));
