@@ -1,0 +1,291 @@
+#include "hv/memory/gpa_space.h"
+
+#include <rapidcheck.h>
+#include <rapidcheck/catch.h>
+#include <rapidcheck/state.h>
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <vector>
+
+#include "tests/support/fake_spa_memory.h"
+
+namespace {
+
+using hv::GpaCaching;
+using hv::GpaMapping;
+using hv::GpaRights;
+using hv::GpaSpace;
+using hv::OverlayId;
+using hv::OverlayKind;
+using hv::PagePool;
+using hv::Status;
+using hv::VpIndex;
+using machine::Gpn;
+using machine::Spn;
+using test_support::FakeSpaMemory;
+
+constexpr std::uint64_t kSpacePages = 1 << 16;
+constexpr std::uint64_t kPoolFirstPage = 0x100000;
+
+struct System {
+  explicit System(std::uint64_t pool_pages = 200) {
+    for (std::uint64_t page = 0; page < pool_pages; ++page) {
+      pool.deposit(Spn(kPoolFirstPage + page));
+    }
+    space.emplace(pool, *pool.take(), kSpacePages);
+  }
+  FakeSpaMemory memory;
+  PagePool pool;
+  std::optional<GpaSpace> space;
+};
+
+GpaMapping ram(std::uint64_t page, GpaRights rights = GpaRights::all()) {
+  return GpaMapping{Spn(page), rights, GpaCaching::kWriteBack};
+}
+
+constexpr OverlayId kHypercallPage{OverlayKind::kHypercall, VpIndex{0}};
+constexpr OverlayId kMessages{OverlayKind::kMessagePage, VpIndex{3}};
+
+// --- A model: a map for what is mapped, and a stack of overlays ----------------------------------
+
+struct ModelOverlay {
+  OverlayId id;
+  std::uint64_t gpn = 0;
+  GpaMapping shown;
+};
+
+struct Model {
+  std::map<std::uint64_t, GpaMapping> mapped;
+  std::vector<ModelOverlay> overlays;  // oldest first
+
+  [[nodiscard]] std::optional<GpaMapping> beneath(std::uint64_t gpn) const {
+    const auto entry = mapped.find(gpn);
+    return entry == mapped.end() ? std::nullopt : std::optional(entry->second);
+  }
+  [[nodiscard]] std::optional<GpaMapping> seen(std::uint64_t gpn) const {
+    std::optional<GpaMapping> visible = beneath(gpn);
+    for (const ModelOverlay& overlay : overlays) {
+      visible = overlay.gpn == gpn ? overlay.shown : visible;
+    }
+    return visible;
+  }
+  void hide(OverlayId id) {
+    std::erase_if(overlays, [&](const ModelOverlay& overlay) { return overlay.id == id; });
+  }
+};
+
+using Command = rc::state::Command<Model, System>;
+
+/// The pages where everything happens: two large pages' worth, a few of them often.
+std::uint64_t any_page() {
+  return *rc::gen::oneOf(rc::gen::elementOf(std::vector<std::uint64_t>{512, 513, 700, 1023, 1024}),
+                         rc::gen::inRange<std::uint64_t>(512, 1536));
+}
+
+GpaRights any_rights() {
+  return *rc::gen::element(GpaRights::none(), GpaRights::read(), GpaRights::read_write(),
+                           GpaRights::read_execute(), GpaRights::all());
+}
+
+OverlayId any_overlay() {
+  return OverlayId{*rc::gen::element(OverlayKind::kHypercall, OverlayKind::kReferenceTsc,
+                                     OverlayKind::kMessagePage, OverlayKind::kVpAssist),
+                   VpIndex{*rc::gen::inRange(0u, 2u)}};
+}
+
+/// Every page looks as the model says.
+void check_all(const Model& model, System& system) {
+  for (std::uint64_t page = 510; page < 1540; ++page) {
+    RC_ASSERT(system.space->lookup(Gpn(page)) == model.seen(page));
+    RC_ASSERT(system.space->lookup_beneath_overlays(Gpn(page)) == model.beneath(page));
+  }
+}
+
+struct Map : Command {
+  std::uint64_t gpn = any_page();
+  GpaMapping mapping = ram(*rc::gen::inRange<std::uint64_t>(1, 100), any_rights());
+  void apply(Model& model) const override { model.mapped[gpn] = mapping; }
+  void run(const Model& model, System& system) const override {
+    RC_ASSERT(system.space->map(Gpn(gpn), mapping) == Status::kSuccess);
+    check_all(nextState(model), system);
+  }
+};
+
+struct MapLarge : Command {
+  std::uint64_t gpn = 512 * *rc::gen::inRange<std::uint64_t>(1, 3);
+  GpaMapping mapping = ram(512 * *rc::gen::inRange<std::uint64_t>(1, 9), any_rights());
+  void apply(Model& model) const override {
+    for (std::uint64_t index = 0; index < 512; ++index) {
+      GpaMapping part = mapping;
+      part.page = part.page + index;
+      model.mapped[gpn + index] = part;
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    RC_ASSERT(system.space->map_large(Gpn(gpn), mapping) == Status::kSuccess);
+    check_all(nextState(model), system);
+  }
+};
+
+struct Unmap : Command {
+  std::uint64_t gpn = any_page();
+  void apply(Model& model) const override { model.mapped.erase(gpn); }
+  void run(const Model& model, System& system) const override {
+    RC_ASSERT(system.space->unmap(Gpn(gpn)) == Status::kSuccess);
+    check_all(nextState(model), system);
+  }
+};
+
+struct UnmapLarge : Command {
+  std::uint64_t gpn = 512 * *rc::gen::inRange<std::uint64_t>(1, 3);
+  void apply(Model& model) const override {
+    for (std::uint64_t index = 0; index < 512; ++index) {
+      model.mapped.erase(gpn + index);
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    RC_ASSERT(system.space->unmap_large(Gpn(gpn)) == Status::kSuccess);
+    check_all(nextState(model), system);
+  }
+};
+
+struct ChangeRights : Command {
+  std::uint64_t gpn = any_page();
+  GpaRights rights = any_rights();
+  void apply(Model& model) const override {
+    if (model.mapped.contains(gpn)) {
+      model.mapped[gpn].rights = rights;
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    const Status expected =
+        model.mapped.contains(gpn) ? Status::kSuccess : Status::kOperationDenied;
+    RC_ASSERT(system.space->change_rights(Gpn(gpn), rights) == expected);
+    check_all(nextState(model), system);
+  }
+};
+
+struct ShowOverlay : Command {
+  OverlayId id = any_overlay();
+  std::uint64_t gpn = any_page();
+  GpaMapping shown = ram(*rc::gen::inRange<std::uint64_t>(5000, 5100), any_rights());
+  void apply(Model& model) const override {
+    for (ModelOverlay& overlay : model.overlays) {
+      if (overlay.id == id && overlay.gpn == gpn) {
+        overlay.shown = shown;
+        return;
+      }
+    }
+    model.hide(id);
+    model.overlays.push_back({id, gpn, shown});
+  }
+  void run(const Model& model, System& system) const override {
+    RC_ASSERT(system.space->show_overlay(id, Gpn(gpn), shown.page, shown.rights) ==
+              Status::kSuccess);
+    check_all(nextState(model), system);
+  }
+};
+
+struct HideOverlay : Command {
+  OverlayId id = any_overlay();
+  void apply(Model& model) const override { model.hide(id); }
+  void run(const Model& model, System& system) const override {
+    system.space->hide_overlay(id);
+    check_all(nextState(model), system);
+  }
+};
+
+struct Invalidate : Command {
+  void run(const Model& model, System& system) const override {
+    system.space->invalidation_done();
+    check_all(model, system);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a GPA space with overlays behaves as a map with a stack of overlays above",
+          "[hv][gpa_space]") {
+  rc::prop("GPA space", [] {
+    System system;
+    rc::state::check(
+        Model(), system,
+        rc::state::gen::execOneOfWithArgs<Map, MapLarge, Unmap, UnmapLarge, ChangeRights,
+                                          ShowOverlay, HideOverlay, Invalidate>());
+    system.space->invalidation_done();
+    system.space->destroy();
+    RC_ASSERT(system.pool.in_use() == 0u);
+    RC_ASSERT(system.pool.available() == 200u);
+  });
+}
+
+TEST_CASE("a call without memory for its tables changes nothing", "[hv][gpa_space]") {
+  System system(3);  // the root and two tables
+  GpaSpace& space = *system.space;
+  REQUIRE(space.map_large(Gpn(512), ram(1024)) == Status::kSuccess);
+  REQUIRE(system.pool.available() == 0);
+  CHECK(space.map(Gpn(513), ram(7)) == Status::kInsufficientMemory);
+  CHECK(space.unmap(Gpn(513)) == Status::kInsufficientMemory);
+  CHECK(space.change_rights(Gpn(513), GpaRights::read()) == Status::kInsufficientMemory);
+  CHECK(space.show_overlay(kHypercallPage, Gpn(513), Spn(9), GpaRights::all()) ==
+        Status::kInsufficientMemory);
+  CHECK(space.lookup(Gpn(513)) == ram(1025));
+  CHECK_FALSE(space.is_overlaid(Gpn(513)));
+  CHECK_FALSE(space.invalidation_needed());
+}
+
+TEST_CASE("an overlay that cannot move stays where it was", "[hv][gpa_space]") {
+  System system(5);  // root, three tables and a page of records
+  GpaSpace& space = *system.space;
+  REQUIRE(space.show_overlay(kMessages, Gpn(700), Spn(9), GpaRights::all()) == Status::kSuccess);
+  CHECK(space.show_overlay(kMessages, Gpn(5000), Spn(9), GpaRights::all()) ==
+        Status::kInsufficientMemory);
+  CHECK(space.lookup(Gpn(700)) == ram(9));
+  CHECK(space.overlay_place(kMessages) == Gpn(700));
+}
+
+TEST_CASE("pages outside of the space and illegal rights are refused", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  CHECK(space.map(Gpn(kSpacePages), ram(1)) == Status::kInvalidParameter);
+  CHECK(space.unmap(Gpn(kSpacePages)) == Status::kInvalidParameter);
+  CHECK(space.map_large(Gpn(kSpacePages), ram(512)) == Status::kInvalidParameter);
+  CHECK(space.map_large(Gpn(1), ram(512)) == Status::kInvalidParameter);
+  CHECK(space.map_large(Gpn(512), ram(1)) == Status::kInvalidParameter);
+  CHECK(space.unmap_large(Gpn(1)) == Status::kInvalidParameter);
+  CHECK(space.change_rights(Gpn(~0ull), GpaRights::all()) == Status::kInvalidParameter);
+  CHECK(space.show_overlay(kMessages, Gpn(kSpacePages), Spn(1), GpaRights::all()) ==
+        Status::kInvalidParameter);
+  CHECK(space.map(Gpn(1), ram(1, GpaRights(GpaRights::kWriteBit))) == Status::kInvalidParameter);
+  CHECK(space.map(Gpn(1), ram(1, GpaRights(GpaRights::kExecuteBit))) == Status::kInvalidParameter);
+  CHECK_FALSE(space.lookup(Gpn(1)));
+  CHECK_FALSE(space.lookup(Gpn(~0ull)));
+}
+
+TEST_CASE("covering a page that the processor may have cached asks for an invalidation",
+          "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  REQUIRE(space.map(Gpn(513), ram(7)) == Status::kSuccess);
+  CHECK_FALSE(space.invalidation_needed());
+  REQUIRE(space.show_overlay(kMessages, Gpn(513), Spn(9), GpaRights::all()) == Status::kSuccess);
+  CHECK(space.invalidation_needed());
+  space.invalidation_done();
+  space.hide_overlay(kMessages);
+  CHECK(space.invalidation_needed());
+}
+
+TEST_CASE("reserved overlays need no memory for their records", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  REQUIRE(space.reserve_overlays(150) == Status::kSuccess);
+  REQUIRE(space.map(Gpn(600), ram(1)) == Status::kSuccess);
+  while (system.pool.take()) {
+  }
+  for (std::uint32_t vp = 0; vp < 150; ++vp) {
+    const OverlayId id{OverlayKind::kMessagePage, VpIndex{vp}};
+    REQUIRE(space.show_overlay(id, Gpn(601), Spn(5000 + vp), GpaRights::all()) == Status::kSuccess);
+  }
+  CHECK(space.lookup(Gpn(601)) == ram(5149));
+}

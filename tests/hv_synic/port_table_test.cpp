@@ -1,0 +1,218 @@
+#include "hv/synic/port_table.h"
+
+#include <catch2/catch.hpp>
+#include <optional>
+#include <vector>
+
+#include "hv/synic/synic.h"
+#include "tests/support/fake_spa_memory.h"
+
+namespace {
+
+using hv::Connection;
+using hv::ConnectionId;
+using hv::ConnectionInfo;
+using hv::ConnectionTable;
+using hv::MessageType;
+using hv::PagePool;
+using hv::PartitionId;
+using hv::Port;
+using hv::PortId;
+using hv::PortInfo;
+using hv::PortTable;
+using hv::PortType;
+using hv::Status;
+using hv::VpIndex;
+using machine::Spn;
+
+constexpr PartitionId kOwner{2};
+constexpr PartitionId kSender{1};
+constexpr PartitionId kStranger{3};
+constexpr PortInfo kMessagePort = PortInfo::message(2, VpIndex{0});
+constexpr PortInfo kEventPort = PortInfo::event(2, VpIndex{0}, 100, 8);
+
+constexpr ConnectionInfo connection(PortType type) { return ConnectionInfo{type, 0, 0, 0, 0}; }
+
+struct Fixture {
+  explicit Fixture(std::uint64_t pages = 20) {
+    for (std::uint64_t page = 0; page < pages; ++page) {
+      pool.deposit(Spn(1000 + page));
+    }
+  }
+  test_support::FakeSpaMemory memory;
+  PagePool pool;
+  PortTable ports{pool};
+  ConnectionTable connections{pool};
+
+  Port& port(std::uint32_t id, const PortInfo& info = kMessagePort) {
+    const auto created = ports.create(PortId{id}, kOwner, kSender, info);
+    REQUIRE(created);
+    return **created;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a port is refused as the interface says", "[hv][ports]") {
+  const PortId id{5};
+  CHECK(hv::check_port(PortId{0x1000000}, kMessagePort) == Status::kInvalidPortId);
+  CHECK(hv::check_port(id, kMessagePort) == Status::kSuccess);
+  CHECK(hv::check_port(id, PortInfo::message(0, VpIndex{0})) == Status::kInvalidParameter);
+  CHECK(hv::check_port(id, PortInfo::message(15, VpIndex{0})) == Status::kSuccess);
+  CHECK(hv::check_port(id, PortInfo::message(16, VpIndex{0})) == Status::kInvalidParameter);
+  CHECK(hv::check_port(id, PortInfo::event(2, VpIndex{0}, 0, 2048)) == Status::kSuccess);
+  CHECK(hv::check_port(id, PortInfo::event(2, VpIndex{0}, 2047, 1)) == Status::kSuccess);
+  CHECK(hv::check_port(id, PortInfo::event(2, VpIndex{0}, 2047, 2)) == Status::kInvalidParameter);
+  CHECK(hv::check_port(id, PortInfo::event(2, VpIndex{0}, 0xFFFF, 0xFFFF)) ==
+        Status::kInvalidParameter);
+  CHECK(hv::check_port(id, PortInfo::event(2, VpIndex{0}, 0, 0)) == Status::kInvalidParameter);
+  PortInfo info = kMessagePort;
+  info.flag_count = 1;
+  CHECK(hv::check_port(id, info) == Status::kInvalidParameter);
+  info = kEventPort;
+  info.reserved1 = 1;
+  CHECK(hv::check_port(id, info) == Status::kInvalidParameter);
+  info.reserved1 = 0;
+  info.type = PortType::kMonitor;
+  CHECK(hv::check_port(id, info) == Status::kFeatureUnavailable);
+  info.type = PortType::kDoorbell;
+  CHECK(hv::check_port(id, info) == Status::kFeatureUnavailable);
+  for (const std::uint32_t type : {0u, 5u, 0xFFFFFFFFu}) {
+    info.type = PortType{type};
+    CHECK(hv::check_port(id, info) == Status::kInvalidParameter);
+  }
+}
+
+TEST_CASE("a message is refused as the interface says", "[hv][ports]") {
+  CHECK(hv::check_message(MessageType{1}, 0) == Status::kSuccess);
+  CHECK(hv::check_message(MessageType{0x7FFFFFFF}, 240) == Status::kSuccess);
+  CHECK(hv::check_message(MessageType{0}, 8) == Status::kInvalidParameter);
+  CHECK(hv::check_message(MessageType{0x80000000}, 8) == Status::kInvalidParameter);
+  CHECK(hv::check_message(MessageType{1}, 241) == Status::kInvalidParameter);
+  CHECK(hv::check_message(MessageType{1}, 0xFFFFFFFF) == Status::kInvalidParameter);
+}
+
+TEST_CASE("port and connection ids are unique in their partition", "[hv][ports]") {
+  Fixture fixture;
+  Port& port = fixture.port(5);
+  const auto second = fixture.ports.create(PortId{5}, kOwner, kSender, kEventPort);
+  REQUIRE_FALSE(second);
+  CHECK(second.error() == Status::kInvalidPortId);
+  CHECK(fixture.ports.find(PortId{5}) == &port);
+  CHECK(fixture.ports.find(PortId{5 + 32}) == nullptr);  // the same bucket
+  CHECK(fixture.connections.connect(ConnectionId{9}, kSender, connection(PortType::kMessage),
+                                    port) == Status::kSuccess);
+  Port& other = fixture.port(6);
+  CHECK(fixture.connections.connect(ConnectionId{9}, kSender, connection(PortType::kMessage),
+                                    other) == Status::kInvalidConnectionId);
+  CHECK(other.connection == nullptr);
+}
+
+TEST_CASE("only the named partition connects, once, with the port's type", "[hv][ports]") {
+  Fixture fixture;
+  Port& port = fixture.port(5);
+  const ConnectionInfo message = connection(PortType::kMessage);
+  CHECK(fixture.connections.connect(ConnectionId{1}, kStranger, message, port) ==
+        Status::kInvalidPartitionId);
+  CHECK(fixture.connections.connect(ConnectionId{1}, kSender, connection(PortType::kEvent), port) ==
+        Status::kInvalidPortId);
+  CHECK(fixture.connections.connect(ConnectionId{0x1000000}, kSender, message, port) ==
+        Status::kInvalidConnectionId);
+  ConnectionInfo with_address = message;
+  with_address.gpa = 0x1000;
+  CHECK(fixture.connections.connect(ConnectionId{1}, kSender, with_address, port) ==
+        Status::kInvalidParameter);
+  CHECK(fixture.connections.connect(ConnectionId{1}, kSender, connection(PortType::kDoorbell),
+                                    port) == Status::kFeatureUnavailable);
+  CHECK(fixture.connections.connect(ConnectionId{1}, kSender, message, port) == Status::kSuccess);
+  CHECK(fixture.connections.connect(ConnectionId{2}, kSender, message, port) ==
+        Status::kInvalidPortId);
+  CHECK(fixture.connections.count() == 1);
+}
+
+TEST_CASE("an old connection never reaches a new port of the same id", "[hv][ports]") {
+  Fixture fixture;
+  Port& port = fixture.port(5);
+  REQUIRE(fixture.connections.connect(ConnectionId{1}, kSender, connection(PortType::kMessage),
+                                      port) == Status::kSuccess);
+  fixture.ports.remove(port);
+  CHECK(fixture.connections.find(ConnectionId{1})->port == nullptr);
+  Port& again = fixture.port(5);
+  CHECK(fixture.connections.find(ConnectionId{1})->port == nullptr);
+  CHECK(again.connection == nullptr);
+  fixture.connections.remove(*fixture.connections.find(ConnectionId{1}));
+  CHECK(fixture.connections.find(ConnectionId{1}) == nullptr);
+}
+
+TEST_CASE("disconnecting frees the port for another connection", "[hv][ports]") {
+  Fixture fixture;
+  Port& port = fixture.port(5);
+  const ConnectionInfo message = connection(PortType::kMessage);
+  REQUIRE(fixture.connections.connect(ConnectionId{1}, kSender, message, port) == Status::kSuccess);
+  fixture.connections.remove(*fixture.connections.find(ConnectionId{1}));
+  CHECK(port.connection == nullptr);
+  CHECK(fixture.connections.connect(ConnectionId{2}, kSender, message, port) == Status::kSuccess);
+}
+
+TEST_CASE("a port has 16 message buffers, which come back when a message was delivered",
+          "[hv][ports]") {
+  Fixture fixture;
+  Port& port = fixture.port(5);
+  hv::Synic synic(Spn(1), Spn(2));
+  synic.reset();
+  static_cast<void>(synic.write(hv::kMsrSimp, 0x1001));
+  static_cast<void>(synic.write(hv::kMsrScontrol, 1));
+  static_cast<void>(synic.write(hv::kMsrSint0 + 2, 0x30));
+  const std::vector<std::byte> payload(240, std::byte{7});
+  for (int index = 0; index < 17; ++index) {  // one goes to the slot at once
+    const auto buffer = port.fill_buffer(MessageType{1}, payload);
+    REQUIRE(buffer);
+    static_cast<void>(synic.post(2, **buffer, 0));
+  }
+  CHECK_FALSE(port.has_free_buffer());
+  const auto refused = port.fill_buffer(MessageType{1}, payload);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == Status::kInsufficientBuffers);
+  const auto delivered = fixture.memory.get<hv::Message>(machine::kPageSize + 2 * 256);
+  CHECK(delivered.header.origination == 5);
+  CHECK(delivered.header.payload_size == 240);
+  CHECK(delivered.payload[239] == std::byte{7});
+  fixture.memory.set(machine::kPageSize + 2 * 256, std::uint32_t{0});
+  static_cast<void>(synic.deliver(0));
+  CHECK(port.has_free_buffer());
+  synic.drop(port.messages);
+  fixture.ports.remove(port);
+}
+
+TEST_CASE("without memory nothing is created, and everything goes back in the end", "[hv][ports]") {
+  Fixture fixture(1);
+  const auto refused = fixture.ports.create(PortId{1}, kOwner, kSender, kMessagePort);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == Status::kInsufficientMemory);
+  CHECK(fixture.ports.count() == 0);
+  CHECK(fixture.ports.find(PortId{1}) == nullptr);
+  Port& event = fixture.port(2, kEventPort);  // needs no page of its own
+  CHECK(fixture.connections.connect(ConnectionId{1}, kSender, connection(PortType::kEvent),
+                                    event) == Status::kInsufficientMemory);
+  CHECK(event.connection == nullptr);
+  while (Port* const port = fixture.ports.any()) {
+    fixture.ports.remove(*port);
+  }
+  fixture.ports.destroy();
+  fixture.connections.destroy();
+  CHECK(fixture.pool.in_use() == 0);
+  CHECK(fixture.pool.available() == 1);
+}
+
+TEST_CASE("many ports are found by their ids", "[hv][ports]") {
+  Fixture fixture(200);
+  for (std::uint32_t id = 0; id < 100; ++id) {
+    static_cast<void>(fixture.port(id * 31, kEventPort));
+  }
+  for (std::uint32_t id = 0; id < 100; ++id) {
+    Port* const port = fixture.ports.find(PortId{id * 31});
+    REQUIRE(port != nullptr);
+    CHECK(port->id == PortId{id * 31});
+  }
+  CHECK(fixture.ports.count() == 100);
+}

@@ -1,0 +1,207 @@
+// A guest and its senders against the SynIC: whatever they do in whatever order, each message
+// arrives once, in order within its SINT, and a free slot and a message that could go there never
+// stay together.
+#include <rapidcheck.h>
+#include <rapidcheck/catch.h>
+#include <rapidcheck/state.h>
+
+#include <catch2/catch.hpp>
+#include <deque>
+#include <map>
+#include <set>
+
+#include "tests/hv_synic/message_source.h"
+
+namespace {
+
+using hv::SintRegister;
+using synic_test::MessageSource;
+
+constexpr std::uint32_t kFirstSint = 2;
+constexpr std::uint32_t kEndSint = 4;
+
+enum class Mask : std::uint8_t { kOpen, kMasked, kPolling };
+
+struct ModelSint {
+  Mask mask = Mask::kOpen;
+  std::optional<std::uint64_t> slot;
+  std::deque<std::uint64_t> queue;
+};
+
+struct Model {
+  bool enabled = true;
+  std::uint64_t posted = 0;
+  std::map<std::uint32_t, ModelSint> sints = {{2, {}}, {3, {}}};
+
+  [[nodiscard]] std::size_t buffers_under_way() const {
+    return sints.at(2).queue.size() + sints.at(3).queue.size();
+  }
+  /// Returns the SINTs that interrupt.
+  std::set<std::uint32_t> deliver(std::uint32_t only_sint = 0) {
+    std::set<std::uint32_t> interrupts;
+    for (auto& [index, sint] : sints) {
+      if ((only_sint != 0 && index != only_sint) || !enabled || sint.slot || sint.queue.empty()) {
+        continue;
+      }
+      sint.slot = sint.queue.front();
+      sint.queue.pop_front();
+      if (sint.mask == Mask::kOpen) {
+        interrupts.insert(index);
+      }
+    }
+    return interrupts;
+  }
+};
+
+struct System : synic_test::Fixture {
+  System() {
+    enable();
+    for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
+      unmask(sint);
+    }
+  }
+  MessageSource source;
+};
+
+using Command = rc::state::Command<Model, System>;
+
+std::uint32_t any_sint() { return *rc::gen::inRange(kFirstSint, kEndSint); }
+
+void check_interrupts(hv::SintSet interrupts, const std::set<std::uint32_t>& expected) {
+  for (std::uint32_t sint = 0; sint < hv::kSintCount; ++sint) {
+    RC_ASSERT(interrupts.has(sint) == expected.contains(sint));
+  }
+}
+
+void check_slots(const Model& model, System& system) {
+  for (const auto& [index, sint] : model.sints) {
+    const hv::Message message = synic_test::slot(system.memory, index);
+    RC_ASSERT((message.header.type != hv::MessageType::kNone) == sint.slot.has_value());
+    if (sint.slot) {
+      RC_ASSERT(synic_test::number_in(message) == *sint.slot);
+      // Whoever empties this slot must learn that another message waits.
+      const bool pending = (message.header.flags & hv::MessageHeader::kMessagePending) != 0;
+      RC_ASSERT(pending || sint.queue.empty() || !model.enabled);
+    }
+    RC_ASSERT(system.synic.is_queued(index) == !sint.queue.empty());
+  }
+  RC_ASSERT(static_cast<std::size_t>(std::popcount(system.source.owner.busy_buffers())) ==
+            model.buffers_under_way());
+}
+
+struct Post : Command {
+  std::uint32_t sint = any_sint();
+  void checkPreconditions(const Model& model) const override {
+    RC_PRE(model.buffers_under_way() < MessageSource::kBuffers);
+    RC_PRE(model.enabled);  // the sender is told otherwise
+  }
+  void apply(Model& model) const override { act(model); }
+  std::set<std::uint32_t> act(Model& model) const {
+    model.sints[sint].queue.push_back(++model.posted);
+    return model.sints[sint].mask == Mask::kMasked ? std::set<std::uint32_t>()
+                                                   : model.deliver(sint);
+  }
+  void run(const Model& model, System& system) const override {
+    Model next = model;
+    const std::set<std::uint32_t> expected = act(next);
+    RC_ASSERT(system.synic.accepts_messages());
+    hv::QueuedMessage* const message = system.source.make(next.posted);
+    RC_ASSERT(message != nullptr);
+    check_interrupts(system.synic.post(sint, *message, 0), expected);
+    check_slots(next, system);
+  }
+};
+
+struct TakeMessage : Command {
+  std::uint32_t sint = any_sint();
+  bool writes_eom = *rc::gen::weightedElement<bool>({{4, true}, {1, false}});
+  void checkPreconditions(const Model& model) const override {
+    RC_PRE(model.sints.at(sint).slot.has_value());
+  }
+  void apply(Model& model) const override { act(model); }
+  std::set<std::uint32_t> act(Model& model) const {
+    model.sints[sint].slot.reset();
+    return writes_eom ? model.deliver() : std::set<std::uint32_t>();
+  }
+  void run(const Model& model, System& system) const override {
+    const auto taken = synic_test::take(system.memory, sint);
+    RC_ASSERT(taken.has_value());
+    RC_ASSERT(taken->number == *model.sints.at(sint).slot);
+    Model next = model;
+    const std::set<std::uint32_t> expected = act(next);
+    if (writes_eom) {
+      check_interrupts(system.synic.deliver(0), expected);
+    }
+    check_slots(next, system);
+  }
+};
+
+struct WriteSint : Command {
+  std::uint32_t sint = any_sint();
+  Mask mask = *rc::gen::element(Mask::kOpen, Mask::kMasked, Mask::kPolling);
+  void apply(Model& model) const override { act(model); }
+  std::set<std::uint32_t> act(Model& model) const {
+    model.sints[sint].mask = mask;
+    return model.deliver();
+  }
+  void run(const Model& model, System& system) const override {
+    Model next = model;
+    const std::set<std::uint32_t> expected = act(next);
+    system.unmask(sint, mask == Mask::kMasked    ? SintRegister::kMasked
+                        : mask == Mask::kPolling ? SintRegister::kPolling
+                                                 : 0);
+    check_interrupts(system.synic.deliver(0), expected);
+    check_slots(next, system);
+  }
+};
+
+struct Enable : Command {
+  bool enabled = *rc::gen::arbitrary<bool>();
+  bool by_page = *rc::gen::arbitrary<bool>();
+  void apply(Model& model) const override { act(model); }
+  std::set<std::uint32_t> act(Model& model) const {
+    model.enabled = enabled;
+    return model.deliver();
+  }
+  void run(const Model& model, System& system) const override {
+    Model next = model;
+    const std::set<std::uint32_t> expected = act(next);
+    if (enabled) {
+      system.enable();
+    } else if (by_page) {
+      static_cast<void>(system.synic.write(hv::kMsrSimp, 0x5000));
+    } else {
+      static_cast<void>(system.synic.write(hv::kMsrScontrol, 0));
+    }
+    RC_ASSERT(system.synic.accepts_messages() == enabled);
+    check_interrupts(system.synic.deliver(0), expected);
+    check_slots(next, system);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("messages arrive once and in order, whatever guest and senders do", "[hv][synic]") {
+  rc::prop("SynIC slots", [] {
+    System system;
+    rc::state::check(Model(), system,
+                     rc::state::gen::execOneOfWithArgs<Post, Post, Post, TakeMessage, TakeMessage,
+                                                       WriteSint, Enable>());
+    // The guest recovers: it enables everything and answers each interrupt.
+    system.enable();
+    for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
+      system.unmask(sint);
+    }
+    static_cast<void>(system.synic.deliver(0));
+    for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
+      std::uint64_t last = 0;
+      while (const auto taken = synic_test::take(system.memory, sint)) {
+        RC_ASSERT(taken->number > last);
+        last = taken->number;
+        static_cast<void>(system.synic.deliver(0));
+      }
+    }
+    RC_ASSERT(!system.synic.any_queued());
+    RC_ASSERT(system.source.owner.busy_buffers() == 0u);
+  });
+}
