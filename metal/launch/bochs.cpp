@@ -116,6 +116,15 @@ bool wait_for_end(ChildProcess& process, FileFollower& serial, SerialLog& log,
   return true;
 }
 
+/// Bochs marks the disk images that it uses, and leaves the marks behind when it is killed: the
+/// next run would refuse the images.
+void remove_locks(const LaunchOptions& options) {
+  for (const fs::path& disk : options.disks) {
+    std::error_code ignored;
+    fs::remove(disk.string() + ".lock", ignored);
+  }
+}
+
 LaunchResult launch(const LaunchOptions& options) {
   check_options(options);
   const Clock::time_point begin = Clock::now();
@@ -130,6 +139,9 @@ LaunchResult launch(const LaunchOptions& options) {
   FileFollower serial(folder.path() / kSerialFile);
   SerialLog log(options.on_line);
   const bool ended = wait_for_end(process, serial, log, begin + options.limit);
+  if (!ended) {
+    remove_locks(options);
+  }
   serial.pass_to(log);
   log.finish();
 

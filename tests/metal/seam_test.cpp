@@ -2,10 +2,12 @@
 // reports. A program that checks nothing has failed.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "metal/launch/bochs.h"
+#include "metal/launch/temporary_folder.h"
 #include "tests/metal/on_bochs.h"
 
 namespace {
@@ -53,6 +55,18 @@ TEST_CASE("a run that takes longer than its limit is ended and called hung", "[m
       {.image = SEAM_CHECK_IMAGE, .processors = 2, .limit = std::chrono::milliseconds(100)});
   CHECK(result.end == metal::LaunchEnd::kHung);
   CHECK_FALSE(result.emulator_messages.empty());
+}
+
+TEST_CASE("disks can be used again after a run that was ended", "[metal][bochs]") {
+  const metal::TemporaryFolder folder;
+  const std::filesystem::path disk = folder.path() / "disk.img";
+  std::ofstream(disk).close();
+  std::filesystem::resize_file(disk, 16 << 20);
+  metal::LaunchOptions options{.image = SEAM_CHECK_IMAGE, .processors = 2, .disks = {disk}};
+  options.limit = std::chrono::milliseconds(500);
+  CHECK(metal::run_bochs(options).end == metal::LaunchEnd::kHung);
+  options.limit = std::chrono::seconds(60);
+  CHECK(on_bochs::run(options).stop_code == 0);
 }
 
 TEST_CASE("the same image gives the same lines each time", "[metal][bochs]") {
