@@ -49,6 +49,18 @@ void TraceHash::flush() {
   cursor_ = buffer_.data();
 }
 
+// What lies behind the cursor is from before the last flush, and still there.
+std::vector<std::array<std::uint64_t, 4>> TraceHash::latest(std::size_t count) const {
+  const std::size_t known = std::min<std::uint64_t>({count, operations(), kBufferOperations});
+  auto slot = static_cast<std::size_t>(cursor_ - buffer_.data()) / kWords;
+  std::vector<std::array<std::uint64_t, 4>> operations_found(known);
+  for (std::size_t index = known; index-- > 0;) {
+    slot = (slot + kBufferOperations - 1) % kBufferOperations;
+    std::copy_n(buffer_.data() + slot * kWords, kWords, operations_found[index].begin());
+  }
+  return operations_found;
+}
+
 std::uint64_t TraceHash::value() const {
   XXH3_state_t state;
   XXH3_copyState(&state, &state_);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 // The state is kept by value, which needs the library's declarations of its structures.
 #define XXH_STATIC_LINKING_ONLY
@@ -64,6 +65,8 @@ class TraceHash {
   [[nodiscard]] std::uint64_t operations() const {
     return flushed_ + static_cast<std::uint64_t>(cursor_ - buffer_.data()) / kWords;
   }
+  /// Some of the latest operations, the last one last, four words each as add() makes them.
+  [[nodiscard]] std::vector<std::array<std::uint64_t, 4>> latest(std::size_t count) const;
   /// The hash of all of them.
   [[nodiscard]] std::uint64_t value() const;
 

@@ -160,7 +160,7 @@ class World {
   /// Runs to the end, once, on the calling thread.
   [[nodiscard]] RunResult run();
 
-  /// After the run: what a disk holds, its volatile cache flushed or lost as the run left it.
+  /// After the run: what is on a disk's medium; what only its volatile cache held is lost.
   [[nodiscard]] Bytes read_disk(std::size_t index, std::uint64_t offset, std::uint64_t size) const;
 
  private:

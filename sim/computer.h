@@ -1,0 +1,235 @@
+// The state of one world, and how its processors take turns. The seam's link sets find it through
+// current_computer, one per operating system thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/board.h"
+#include "sim/cost_table.h"
+#include "sim/event_queue.h"
+#include "sim/logical_processor.h"
+#include "sim/physical_memory.h"
+#include "sim/properties.h"
+#include "sim/trace_hash.h"
+#include "sim/watch/race_detector.h"
+#include "sim/world.h"
+
+namespace sim {
+
+class Computer;
+// Set for the duration of World::run().
+extern thread_local constinit Computer* current_computer;
+
+/// The run is over: thrown on the world's own stack, where a fiber would switch away for good.
+struct RunEnded {};
+
+/// How an operation that caused an exit goes on when the guest is entered again.
+enum class Resume : std::uint8_t {
+  /// RIP is unchanged: execute it again, from the registers as they are now.
+  kRetry,
+  /// RIP is past it: its results are in the registers.
+  kComplete,
+  /// It has raised an exception that the caller wanted to have.
+  kFault,
+};
+
+class Computer final : private BoardHost, private HashListener {
+ public:
+  Computer(WorldConfiguration configuration, Decider& decider);
+  ~Computer();
+  Computer(const Computer&) = delete;
+  Computer& operator=(const Computer&) = delete;
+
+  [[nodiscard]] RunResult run();
+  [[nodiscard]] Bytes read_disk(std::size_t index, std::uint64_t offset, std::uint64_t size) const {
+    return board_->read_disk(index, offset, size);
+  }
+
+  // --- The executing processor -------------------------------------------------------------------
+
+  [[nodiscard]] LogicalProcessor& here() { return *here_; }
+  [[nodiscard]] Context& context() { return *here_->running; }
+
+  /// Time passes, in an operation that no other actor sees.
+  void pass_private(cost::Nanoseconds nanoseconds) { here_->now += nanoseconds; }
+  /// Time passes before an operation that others see: whatever comes first in virtual time happens
+  /// first, interrupts and timers of this processor included.
+  void pass(cost::Nanoseconds nanoseconds) {
+    here_->now += nanoseconds;
+    if (here_->now >= here_->horizon) [[unlikely]] {
+      reach_boundary();
+    }
+  }
+  /// As pass(0), whatever the horizon.
+  void reach_boundary();
+  /// Time passes in computation that no other actor sees, but that events of this processor cut
+  /// short.
+  void spend(std::uint64_t nanoseconds);
+  /// Sleeps until an interrupt is requested of the executing processor, or until `until_ns`.
+  void sleep(std::uint64_t until_ns);
+
+  std::uint64_t record(Operation kind, std::uint64_t first, std::uint64_t second,
+                       std::uint64_t result) {
+    return hash_.add(kind, here_->index, first, second, result);
+  }
+
+  /// The executing actor has read, or is about to write, a word that others can see: what orders
+  /// plain accesses, for the watch on them.
+  void observe(const void* word) {
+    if (detector_ != nullptr) [[unlikely]] {
+      detector_->acquire(reinterpret_cast<std::uintptr_t>(word));
+    }
+  }
+  void publish(const void* word) {
+    if (detector_ != nullptr) [[unlikely]] {
+      detector_->release(reinterpret_cast<std::uintptr_t>(word));
+    }
+  }
+
+  void require_hypervisor(const char* operation) {
+    if (context().is_guest()) [[unlikely]] {
+      wrong_link_set(operation);
+    }
+  }
+  void require_guest(const char* operation) {
+    if (!context().is_guest()) [[unlikely]] {
+      wrong_link_set(operation);
+    }
+  }
+
+  // --- Guests (guest_execution.cpp) --------------------------------------------------------------
+
+  /// VMLAUNCH or VMRESUME on the executing processor; returns with the next exit.
+  [[nodiscard]] machine::VmxResult enter_guest(machine::EntryKind kind,
+                                               machine::GuestRegisters& registers);
+  /// The executing guest exits at the operation under way, of `length` bytes; returns when it is
+  /// entered again, maybe on another processor, and an event of the entry has been delivered. An
+  /// injected exception is put into `caught`, if given, instead of delivered.
+  Resume exit_guest(const vtx::Exit& cause, std::uint32_t length,
+                    machine::Exception* caught = nullptr);
+  /// An event goes through the executing guest's interrupt table, as a nested call.
+  void deliver(const vtx::Event& event);
+  /// The operation under way raises an exception in the executing program.
+  Resume raise(const machine::Exception& exception, machine::Exception* caught = nullptr);
+  /// Events that RFLAGS.IF or an opened window now lets in.
+  void take_guest_events() {
+    while (take_guest_event()) {
+    }
+  }
+
+  // --- The hypervisor's interrupts ---------------------------------------------------------------
+
+  /// Takes the pending interrupt through the hypervisor's table, as a nested call.
+  void take_root_interrupt();
+
+  // --- The computer ------------------------------------------------------------------------------
+
+  [[nodiscard]] const WorldConfiguration& configuration() const { return configuration_; }
+  [[nodiscard]] PhysicalMemory& memory() { return memory_; }
+  [[nodiscard]] Board& board() { return *board_; }
+  [[nodiscard]] vtx::VmcsTable& vmcss() { return vmcss_; }
+  [[nodiscard]] const vtx::Capabilities& capabilities() const { return capabilities_; }
+  [[nodiscard]] std::vector<std::unique_ptr<LogicalProcessor>>& processors() { return processors_; }
+  [[nodiscard]] Properties& properties() { return properties_; }
+  [[nodiscard]] TraceRecorder* trace_recorder() const { return configuration_.trace_recorder; }
+  [[nodiscard]] RunResult& result() { return result_; }
+
+  [[nodiscard]] std::uint64_t now_ns() const override {
+    return here_ != nullptr ? here_->now : event_ns_;
+  }
+  [[nodiscard]] std::uint64_t tsc_of(std::uint64_t nanoseconds) const {
+    // Exact at any time and frequency; the quotient of 64 bits is the quick one.
+    const unsigned __int128 product =
+        static_cast<unsigned __int128>(nanoseconds) * tsc_per_ns_numerator_;
+    return (product >> 64) == 0 ? static_cast<std::uint64_t>(product) / tsc_per_ns_denominator_
+                                : static_cast<std::uint64_t>(product / tsc_per_ns_denominator_);
+  }
+  /// The first nanosecond at which the time-stamp counter is at least `tsc`.
+  [[nodiscard]] std::uint64_t ns_of(std::uint64_t tsc) const;
+  [[nodiscard]] std::uint64_t now_tsc() const { return tsc_of(now_ns()); }
+
+  void schedule(std::uint64_t at_ns, EventHandler& handler, std::uint64_t token) override;
+  [[nodiscard]] std::uint32_t decide(const machine::Site& site, std::uint32_t domain) override;
+  void send_interrupt(LogicalProcessor& from, const InterruptCommand& command);
+
+  // --- Ends --------------------------------------------------------------------------------------
+
+  [[noreturn]] void stop(std::uint32_t code);
+  [[noreturn]] void violation(std::string_view property, std::string message);
+
+  /// Grows while the run gets on; read by the watchdog's thread.
+  [[nodiscard]] const std::atomic<std::uint64_t>& progress() const { return progress_; }
+  /// From the watchdog's signal handler, on the world's thread: gives the run up.
+  [[noreturn]] void abandon(std::string stack);
+
+ private:
+  [[noreturn]] void finish(Outcome outcome);
+  [[noreturn]] void wrong_link_set(const char* operation);
+
+  // Turns (scheduler.cpp).
+  void run_to_the_end();
+  /// Who acts first, and when: a processor, or null for an event. kNever: nobody.
+  [[nodiscard]] LogicalProcessor* first(std::uint64_t& at_ns);
+  /// Comes back when the executing processor is first.
+  void give_turns();
+  void enter(LogicalProcessor& processor);
+  void set_horizon(LogicalProcessor& processor);
+  void stall(LogicalProcessor& processor);
+
+  // Guests (guest_execution.cpp).
+  [[nodiscard]] bool take_guest_event();
+  [[nodiscard]] Context* find_guest(LogicalProcessor& processor);
+  [[nodiscard]] Context* find_suspended_guest(const LogicalProcessor& processor);
+  [[nodiscard]] Context& start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel,
+                                     std::uint64_t entry_page, bool boot_processor);
+
+  // Programs and fibers (programs.cpp).
+  void load_modules();
+  void start_processors();
+  static void run_hypervisor(void* context);
+  static void run_guest(void* context);
+  [[nodiscard]] Context& add_context(Program& program, std::uint64_t stack_bytes, FiberEntry entry);
+  [[nodiscard]] Program* find_program(std::uint64_t entry_page);
+  [[nodiscard]] Program& add_program(const GuestProgram* kernel, std::uint64_t entry_page,
+                                     std::uint64_t arena_bytes);
+  void drop_context(std::uint32_t id);
+  void drop_program(Program& program);
+
+  void set_external_interrupt(bool level) override;
+  void console_line(std::string line) override;
+  void at_operation(std::uint64_t operation, std::uint64_t hash) override;
+
+  WorldConfiguration configuration_;
+  Decider& decider_;
+  PhysicalMemory memory_;
+  vtx::VmcsTable vmcss_;
+  vtx::Capabilities capabilities_;
+  EventQueue events_;
+  TraceHash hash_;
+  Properties properties_;
+  machine::BootInformation boot_information_;
+  std::unique_ptr<Board> board_;
+  StackPool stacks_;
+  std::vector<std::unique_ptr<LogicalProcessor>> processors_;
+  std::vector<std::unique_ptr<Program>> programs_;  // [0] is the hypervisor
+  /// By id; null where a guest was dropped.
+  std::vector<std::unique_ptr<Context>> contexts_;
+
+  LogicalProcessor* here_ = nullptr;  // null: the world's own stack
+  Fiber main_;
+  std::uint64_t event_ns_ = 0;
+  bool ended_ = false;
+  std::uint64_t tsc_per_ns_numerator_ = 1;
+  std::uint64_t tsc_per_ns_denominator_ = 1;
+  watch::RaceDetector* detector_ = nullptr;
+  RunResult result_;
+  std::atomic<std::uint64_t> progress_{0};
+};
+
+}  // namespace sim

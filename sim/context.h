@@ -1,0 +1,81 @@
+// What runs on a logical processor: the hypervisor's fiber there, or the fiber of one virtual
+// processor's guest; and the programs that these belong to.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "machine/common.h"
+#include "sim/fiber.h"
+#include "sim/vtx/exits.h"
+#include "sim/vtx/vmcs.h"
+#include "sim/world.h"
+
+namespace sim {
+
+class LogicalProcessor;
+
+/// A region of host memory for a program's private objects.
+struct Arena {
+  std::byte* mapping = nullptr;
+  std::size_t mapping_bytes = 0;
+  std::span<std::byte> content;
+};
+
+[[nodiscard]] Arena map_arena(std::uint64_t size_bytes, const Perturbation& perturbation);
+void unmap_arena(const Arena& arena);
+
+/// The hypervisor, or a kernel in one partition.
+struct Program {
+  const GuestProgram* kernel = nullptr;  // null: the hypervisor
+  /// Where its entry page lies: what tells the partitions that run one kernel apart.
+  std::uint64_t entry_page = 0;
+  Arena arena;
+  std::array<machine::InterruptHandler, 256> handlers{};
+  std::uint32_t contexts = 0;
+};
+
+struct HeldLock {
+  std::uint32_t rank = 0;
+  const void* lock = nullptr;
+};
+
+struct Context {
+  Context(Stack stack, FiberEntry entry, Program& owner, std::uint32_t number)
+      : fiber(stack, entry, this), program(owner), id(number) {}
+
+  [[nodiscard]] bool is_guest() const { return program.kernel != nullptr; }
+  /// Where the guest stands, in the only form that software above the seam sees.
+  [[nodiscard]] std::uint64_t rip() const {
+    return kSyntheticRip | (std::uint64_t{id} << kPositionBits) |
+           ((position << 4) & ((1u << kPositionBits) - 1));
+  }
+  [[nodiscard]] static bool is_synthetic(std::uint64_t rip) { return (rip >> 46) == 1; }
+  [[nodiscard]] static std::uint32_t id_of(std::uint64_t rip) {
+    return static_cast<std::uint32_t>((rip & (kSyntheticRip - 1)) >> kPositionBits);
+  }
+
+  static constexpr std::uint64_t kSyntheticRip = std::uint64_t{1} << 46;
+  static constexpr std::uint32_t kPositionBits = 24;
+
+  Fiber fiber;
+  Program& program;
+  std::uint32_t id;
+  bool boot_processor = false;
+  /// The processor that runs it; null while it is not entered.
+  LogicalProcessor* on = nullptr;
+  void* local = nullptr;
+  std::uint64_t position = 0;
+  std::uint64_t exit_rip = 0;
+  std::uint32_t exit_length = 0;
+  /// Injected with the VM entry, to be delivered first.
+  std::optional<vtx::Event> entry_event;
+  const vtx::Vmcs* vmcs = nullptr;
+  std::vector<HeldLock> locks;
+};
+
+}  // namespace sim

@@ -1,0 +1,287 @@
+// Guests: entering them, leaving them, and the events that reach them in between.
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <string>
+
+#include "machine/x86.h"
+#include "sim/computer.h"
+#include "sim/image_builder.h"
+
+namespace sim {
+
+namespace vmx = machine::vmx;
+
+namespace {
+
+std::string hexadecimal(std::uint64_t value) {
+  constexpr const char* kDigits = "0123456789abcdef";
+  std::string text;
+  do {
+    text.insert(text.begin(), kDigits[value & 15]);
+    value >>= 4;
+  } while (value != 0);
+  return "0x" + text;
+}
+
+vtx::Event event_of(const machine::Exception& exception) {
+  // SDM vol. 3 table 6-1: which exceptions push an error code.
+  constexpr std::uint32_t kWithErrorCode = 0x0002'7D00;
+  return {
+      .type = vtx::EventType::kHardwareException,
+      .vector = exception.vector,
+      .has_error_code = exception.vector < 32 && ((kWithErrorCode >> exception.vector) & 1) != 0,
+      .error_code = exception.error_code,
+      .instruction_length = 0};
+}
+
+}  // namespace
+
+machine::VmxResult Computer::enter_guest(machine::EntryKind kind,
+                                         machine::GuestRegisters& registers) {
+  LogicalProcessor& processor = *here_;
+  if (processor.interrupts_enabled) {
+    violation("the seam is used as declared", "enter_guest() with interrupts enabled");
+  }
+  processor.now += cost::kVmEntry;
+  const vtx::EntryResult entry = processor.vtx.enter(kind, now_tsc());
+  switch (entry.outcome) {
+    case vtx::EntryOutcome::kFailInvalid:
+      return machine::VmxResult::kFailInvalid;
+    case vtx::EntryOutcome::kFailValid:
+      return machine::VmxResult::kFailValid;
+    case vtx::EntryOutcome::kFailedEntry:
+      return machine::VmxResult::kSucceed;
+    case vtx::EntryOutcome::kEntered:
+      break;
+  }
+  processor.registers = registers;
+  processor.preemption_ns = ns_of(processor.vtx.preemption_deadline_tsc());
+  Context* const guest = find_guest(processor);
+  if (guest != nullptr) {
+    guest->entry_event = entry.event;
+    guest->on = &processor;
+    processor.running = guest;
+    processor.horizon = 0;
+    processor.hypervisor->fiber.switch_to(guest->fiber);
+  }
+  registers = processor.registers;
+  return machine::VmxResult::kSucceed;
+}
+
+// Null: the fetch of the first instruction has caused an exit already.
+Context* Computer::find_guest(LogicalProcessor& processor) {
+  const std::uint64_t rip = processor.vtx.guest().rip;
+  if (Context::is_synthetic(rip)) {
+    return find_suspended_guest(processor);
+  }
+  const auto where = processor.vtx.translate(machine::Gpa(rip), vtx::Access::kFetch);
+  if (!where) {
+    ++result_.vm_exits[static_cast<std::size_t>(where.error().reason) % result_.vm_exits.size()];
+    processor.vtx.exit(where.error(), now_tsc());
+    processor.now += cost::kVmExit;
+    return nullptr;
+  }
+  std::optional<EntryMarker> marker;
+  if (const std::byte* bytes = memory_.at(*where, kEntryMarkerBytes);
+      bytes != nullptr && rip % kEntryMarkerBytes == 0) {
+    marker = read_marker(std::span<const std::byte, kEntryMarkerBytes>(bytes, kEntryMarkerBytes));
+  }
+  const auto kernel = std::ranges::find_if(configuration_.guests, [&](const GuestProgram& guest) {
+    return marker && program_key(guest.name) == marker->program;
+  });
+  if (kernel == configuration_.guests.end()) {
+    violation("guests execute their images",
+              "VM entry at RIP " + hexadecimal(rip) + ", where no image has its entry");
+  }
+  return &start_guest(*processor.vtx.current_vmcs(), *kernel, where->page().value(),
+                      marker->boot_processor);
+}
+
+Context* Computer::find_suspended_guest(const LogicalProcessor& processor) {
+  const std::uint64_t rip = processor.vtx.guest().rip;
+  const std::uint32_t id = Context::id_of(rip);
+  Context* const guest = id < contexts_.size() ? contexts_[id].get() : nullptr;
+  if (guest == nullptr || !guest->is_guest() ||
+      (rip != guest->exit_rip && rip != guest->exit_rip + guest->exit_length)) {
+    violation("guests execute their images",
+              "VM entry at RIP " + hexadecimal(rip) + ", where no guest stands" +
+                  (guest != nullptr ? ": it left at " + hexadecimal(guest->exit_rip) : ""));
+  }
+  if (guest->on != nullptr) {
+    violation("one processor runs a virtual processor",
+              "VM entry of a guest that runs on processor " + std::to_string(guest->on->index));
+  }
+  return guest;
+}
+
+Context& Computer::start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel,
+                               std::uint64_t entry_page, bool boot_processor) {
+  // A start at an entry is also what a reset is: what this VP and, if it is the first one, the
+  // whole kernel were before is gone.
+  for (std::uint32_t id = 0; id < contexts_.size(); ++id) {
+    if (contexts_[id] != nullptr && contexts_[id]->vmcs == &vmcs) {
+      drop_context(id);
+    }
+  }
+  Program* program = find_program(entry_page);
+  if (boot_processor) {
+    if (program != nullptr) {
+      drop_program(*program);
+    }
+    program = &add_program(&kernel, entry_page, kernel.arena_bytes);
+  } else if (program == nullptr || program->kernel != &kernel) {
+    violation("guests execute their images",
+              "a processor of kernel " + kernel.name + " starts before its first one");
+  }
+  Context& guest = add_context(*program, kernel.stack_bytes, &run_guest);
+  guest.boot_processor = boot_processor;
+  guest.vmcs = &vmcs;
+  return guest;
+}
+
+Resume Computer::exit_guest(const vtx::Exit& cause, std::uint32_t length,
+                            machine::Exception* caught) {
+  Context& guest = context();
+  {
+    LogicalProcessor& processor = *here_;
+    guest.exit_rip = guest.rip();
+    guest.exit_length = length;
+    processor.vtx.guest().rip = guest.exit_rip;
+    vtx::Exit exit = cause;
+    exit.instruction_length = length;
+    processor.vtx.exit(exit, now_tsc());
+    processor.now += cost::kVmExit;
+    ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
+    guest.on = nullptr;
+    processor.running = processor.hypervisor;
+    guest.fiber.switch_to(processor.hypervisor->fiber);
+  }
+  // Entered again, maybe by another processor.
+  vtx::GuestState& state = here_->vtx.guest();
+  const bool completed = length != 0 && state.rip != guest.exit_rip;
+  if (completed) {
+    ++guest.position;
+  }
+  if (const std::optional<vtx::Event> event = guest.entry_event) {
+    guest.entry_event.reset();
+    if (caught != nullptr && !completed && event->type == vtx::EventType::kHardwareException) {
+      // The program's own handler would do no more than note the exception and step over.
+      const std::uint64_t rflags = state.rflags;
+      here_->vtx.event_delivered(*event);
+      state.rflags = rflags;
+      *caught = {event->vector, event->error_code};
+      ++guest.position;
+      return Resume::kFault;
+    }
+    deliver(*event);
+  }
+  return completed ? Resume::kComplete : Resume::kRetry;
+}
+
+void Computer::deliver(const vtx::Event& event) {
+  Context& guest = context();
+  const machine::InterruptHandler handler = guest.program.handlers[event.vector];
+  machine::InterruptFrame frame;
+  {
+    LogicalProcessor& processor = *here_;
+    vtx::GuestState& state = processor.vtx.guest();
+    frame = {event.vector, event.error_code, state.rip, state.rflags};
+    processor.vtx.event_delivered(event);
+    processor.now += cost::kInterruptDelivery;
+  }
+  while (handler == nullptr) {
+    // No gate: a double fault without a gate either.
+    static_cast<void>(exit_guest(here_->vtx.triple_fault(), 0));
+  }
+  ++result_.interrupts_delivered;
+  record(Operation::kInterrupt, event.vector, event.error_code, 0);
+  const machine::GuestRegisters registers = here_->registers;
+  handler(frame);
+  LogicalProcessor& processor = *here_;
+  processor.registers = registers;
+  processor.vtx.guest().rflags = frame.rflags;
+  if (event.type == vtx::EventType::kNmi) {
+    processor.vtx.iret();
+  }
+  processor.horizon = 0;
+}
+
+Resume Computer::raise(const machine::Exception& exception, machine::Exception* caught) {
+  if (caught != nullptr) {
+    *caught = exception;
+  }
+  if (!context().is_guest()) {
+    if (caught == nullptr) {
+      violation("the hypervisor raises no exception",
+                "exception " + std::to_string(exception.vector) + " in the hypervisor");
+    }
+    return Resume::kFault;
+  }
+  const vtx::Event event = event_of(exception);
+  if (const auto exit = here_->vtx.exception(event)) {
+    return exit_guest(*exit, 0, caught);
+  }
+  if (caught != nullptr) {
+    return Resume::kFault;
+  }
+  here_->vtx.guest().rip = context().rip();
+  deliver(event);
+  return Resume::kRetry;
+}
+
+bool Computer::take_guest_event() {
+  LogicalProcessor& processor = *here_;
+  const vtx::PendingSignals pending{processor.apic.requests_interrupt(), processor.nmi_pending};
+  const vtx::NextEvent next = processor.vtx.next_event(pending, now_tsc());
+  switch (next) {
+    case vtx::NextEvent::kNone:
+      if (processor.vtx.guest().activity == vmx::kActivityHlt) {
+        sleep(processor.preemption_ns);
+        return true;
+      }
+      return false;
+    case vtx::NextEvent::kDeliverNmi:
+      processor.nmi_pending = false;
+      processor.vtx.guest().rip = context().rip();
+      deliver({.type = vtx::EventType::kNmi, .vector = machine::x86::kVectorNmi});
+      return true;
+    case vtx::NextEvent::kDeliverExternalInterrupt:
+      processor.vtx.guest().rip = context().rip();
+      deliver({.type = vtx::EventType::kExternalInterrupt, .vector = processor.apic.acknowledge()});
+      return true;
+    case vtx::NextEvent::kExitNmi:
+      processor.nmi_pending = false;
+      break;
+    case vtx::NextEvent::kExitPreemptionTimer:
+    case vtx::NextEvent::kExitNmiWindow:
+    case vtx::NextEvent::kExitInterruptWindow:
+    case vtx::NextEvent::kExitExternalInterrupt:
+      break;
+  }
+  std::uint8_t vector = 0;
+  if (next == vtx::NextEvent::kExitExternalInterrupt && processor.vtx.acknowledges_interrupts()) {
+    vector = processor.apic.acknowledge();
+  }
+  static_cast<void>(exit_guest(processor.vtx.exit_for(next, vector), 0));
+  return true;
+}
+
+void Computer::take_root_interrupt() {
+  LogicalProcessor& processor = *here_;
+  const std::uint8_t vector = processor.apic.acknowledge();
+  const machine::InterruptHandler handler = programs_[0]->handlers[vector];
+  if (handler == nullptr) {
+    violation("interrupts have handlers",
+              "the hypervisor has no handler for vector " + std::to_string(vector));
+  }
+  ++result_.interrupts_delivered;
+  record(Operation::kInterrupt, vector, 0, 0);
+  const bool enabled = processor.interrupts_enabled;
+  processor.interrupts_enabled = false;
+  processor.now += cost::kInterruptDelivery;
+  handler({vector, 0, 0, machine::x86::kRflagsFixed | (enabled ? machine::x86::kRflagsIf : 0)});
+  processor.interrupts_enabled = enabled;
+}
+
+}  // namespace sim

@@ -1,0 +1,270 @@
+// The guest link set of machine/ (guest.h). Every access goes through the model's TLB and EPT.
+#include "machine/guest.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+#include "machine/x86.h"
+#include "sim/computer.h"
+#include "sim/memory_operations.h"
+
+namespace machine {
+
+using sim::Computer;
+using sim::Operation;
+using sim::Resume;
+using sim::vtx::Access;
+namespace cost = sim::cost;
+
+namespace {
+
+// MOV and LOCK CMPXCHG by RDI; REP MOVSB and REP STOSB; VMCALL.
+constexpr std::uint32_t kMoveBytes = 3;
+constexpr std::uint32_t kLockedBytes = 4;
+constexpr std::uint32_t kStringBytes = 2;
+constexpr std::uint32_t kVmcallBytes = 3;
+
+void require_aligned(Computer& self, Gpa address, std::size_t size) {
+  if (address.value() % size != 0) [[unlikely]] {
+    self.violation("words are naturally aligned", "a guest accesses " + std::to_string(size) +
+                                                      " bytes at GPA " +
+                                                      std::to_string(address.value()));
+  }
+}
+
+template <class Word>
+Word load(Gpa address) {
+  Computer& self = *sim::current_computer;
+  self.require_guest("load");
+  require_aligned(self, address, sizeof(Word));
+  for (;;) {
+    self.pass(cost::kSharedLoad);
+    const auto where = self.here().vtx.translate(address, Access::kRead);
+    if (where) [[likely]] {
+      const std::byte* const from = self.memory().at(*where, sizeof(Word));
+      self.observe(from);
+      const Word value = from != nullptr ? sim::load_word<Word>(from) : static_cast<Word>(~Word{0});
+      return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
+    }
+    self.here().registers.rdi = address.value();
+    if (self.exit_guest(where.error(), kMoveBytes) == Resume::kComplete) {
+      const auto value = static_cast<Word>(self.here().registers.rax);
+      return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
+    }
+    address = Gpa(self.here().registers.rdi);
+  }
+}
+
+template <class Word>
+void store(Gpa address, std::type_identity_t<Word> value) {
+  Computer& self = *sim::current_computer;
+  self.require_guest("store");
+  require_aligned(self, address, sizeof(Word));
+  for (;;) {
+    self.pass(cost::kSharedStore);
+    const auto where = self.here().vtx.translate(address, Access::kWrite);
+    if (where) [[likely]] {
+      if (std::byte* const to = self.memory().at(*where, sizeof(Word))) {
+        self.publish(to);
+        sim::store_word<Word>(to, value);
+      }
+      break;
+    }
+    self.here().registers.rdi = address.value();
+    self.here().registers.rax = value;
+    if (self.exit_guest(where.error(), kMoveBytes) == Resume::kComplete) {
+      break;
+    }
+    address = Gpa(self.here().registers.rdi);
+    value = static_cast<Word>(self.here().registers.rax);
+  }
+  self.record(Operation::kStore, address.value(), value, 0);
+}
+
+/// A locked read-modify-write: `change` gives the new value.
+template <class Word, class Change>
+Word modify(Operation kind, Gpa address, std::type_identity_t<Word> operand, Change change) {
+  Computer& self = *sim::current_computer;
+  self.require_guest("locked operation");
+  require_aligned(self, address, sizeof(Word));
+  Word before{};
+  for (;;) {
+    self.pass(cost::kSharedReadModifyWrite);
+    const auto where = self.here().vtx.translate(address, Access::kReadWrite);
+    if (where) [[likely]] {
+      before = static_cast<Word>(~Word{0});
+      if (std::byte* const word = self.memory().at(*where, sizeof(Word))) {
+        self.observe(word);
+        self.publish(word);
+        before = sim::load_word<Word>(word);
+        sim::store_word<Word>(word, change(before));
+      }
+      break;
+    }
+    self.here().registers.rdi = address.value();
+    self.here().registers.rdx = operand;
+    if (self.exit_guest(where.error(), kLockedBytes) == Resume::kComplete) {
+      before = static_cast<Word>(self.here().registers.rax);
+      break;
+    }
+    address = Gpa(self.here().registers.rdi);
+  }
+  return static_cast<Word>(self.record(kind, address.value(), operand, before));
+}
+
+/// One string instruction: `move(host, done, size)` handles the bytes of one page; `host` is null
+/// where no RAM is. `access` and `record_as` say which of them it is.
+template <class Move>
+void for_each_page(Gpa address, std::uint64_t size_bytes, Access access, Operation record_as,
+                   Move move) {
+  Computer& self = *sim::current_computer;
+  self.require_guest("copy");
+  const bool reads = access == Access::kRead;
+  std::uint64_t done = 0;
+  self.pass(cost::kCopySetUp);
+  while (done < size_bytes) {
+    const Gpa at = address + done;
+    const std::uint64_t size = std::min(size_bytes - done, kPageSize - at.offset_in_page());
+    self.pass(1 + size / cost::kCopyBytesPerNanosecond);
+    const auto where = self.here().vtx.translate(at, access);
+    if (!where) {
+      GuestRegisters& registers = self.here().registers;
+      (reads ? registers.rsi : registers.rdi) = at.value();
+      registers.rcx = size_bytes - done;
+      if (self.exit_guest(where.error(), kStringBytes) == Resume::kComplete) {
+        return;
+      }
+      continue;
+    }
+    std::byte* const host = self.memory().at(*where, size);
+    if (host != nullptr) {
+      reads ? self.observe(host) : self.publish(host);
+    }
+    self.record(record_as, at.value(), size, move(host, done, size));
+    done += size;
+  }
+}
+
+}  // namespace
+
+std::uint8_t load_u8(Gpa address) { return load<std::uint8_t>(address); }
+std::uint16_t load_u16(Gpa address) { return load<std::uint16_t>(address); }
+std::uint32_t load_u32(Gpa address) { return load<std::uint32_t>(address); }
+std::uint64_t load_u64(Gpa address) { return load<std::uint64_t>(address); }
+void store_u8(Gpa address, std::uint8_t value) { store<std::uint8_t>(address, value); }
+void store_u16(Gpa address, std::uint16_t value) { store<std::uint16_t>(address, value); }
+void store_u32(Gpa address, std::uint32_t value) { store<std::uint32_t>(address, value); }
+void store_u64(Gpa address, std::uint64_t value) { store<std::uint64_t>(address, value); }
+
+std::uint32_t exchange_u32(Gpa address, std::uint32_t value) {
+  return modify<std::uint32_t>(Operation::kExchange, address, value,
+                               [&](std::uint32_t) { return value; });
+}
+std::uint32_t compare_exchange_u32(Gpa address, std::uint32_t expected, std::uint32_t desired) {
+  return modify<std::uint32_t>(
+      Operation::kCompareExchange, address, desired,
+      [&](std::uint32_t before) { return before == expected ? desired : before; });
+}
+std::uint64_t compare_exchange_u64(Gpa address, std::uint64_t expected, std::uint64_t desired) {
+  return modify<std::uint64_t>(
+      Operation::kCompareExchange, address, desired,
+      [&](std::uint64_t before) { return before == expected ? desired : before; });
+}
+std::uint32_t fetch_or_u32(Gpa address, std::uint32_t bits) {
+  return modify<std::uint32_t>(Operation::kFetchOr, address, bits,
+                               [&](std::uint32_t before) { return before | bits; });
+}
+std::uint32_t fetch_and_u32(Gpa address, std::uint32_t bits) {
+  return modify<std::uint32_t>(Operation::kFetchAnd, address, bits,
+                               [&](std::uint32_t before) { return before & bits; });
+}
+std::uint64_t fetch_or_u64(Gpa address, std::uint64_t bits) {
+  return modify<std::uint64_t>(Operation::kFetchOr, address, bits,
+                               [&](std::uint64_t before) { return before | bits; });
+}
+std::uint64_t fetch_and_u64(Gpa address, std::uint64_t bits) {
+  return modify<std::uint64_t>(Operation::kFetchAnd, address, bits,
+                               [&](std::uint64_t before) { return before & bits; });
+}
+
+void read_memory(Gpa from, std::span<std::byte> to) {
+  for_each_page(from, to.size(), Access::kRead, Operation::kReadMemory,
+                [&](const std::byte* host, std::uint64_t done, std::uint64_t size) {
+                  const std::span<std::byte> part = to.subspan(done, size);
+                  if (host != nullptr) {
+                    std::memcpy(part.data(), host, size);
+                  } else {
+                    std::ranges::fill(part, std::byte{0xFF});
+                  }
+                  return sim::TraceHash::of(part);
+                });
+}
+
+void write_memory(Gpa to, std::span<const std::byte> from) {
+  for_each_page(to, from.size(), Access::kWrite, Operation::kWriteMemory,
+                [&](std::byte* host, std::uint64_t done, std::uint64_t size) {
+                  const std::span<const std::byte> part = from.subspan(done, size);
+                  if (host != nullptr) {
+                    std::memcpy(host, part.data(), size);
+                  }
+                  return sim::TraceHash::of(part);
+                });
+}
+
+void fill_memory(Gpa to, std::uint64_t size_bytes, std::uint8_t value) {
+  for_each_page(to, size_bytes, Access::kWrite, Operation::kFillMemory,
+                [&](std::byte* host, std::uint64_t, std::uint64_t size) -> std::uint64_t {
+                  if (host != nullptr) {
+                    std::memset(host, value, size);
+                  }
+                  return value;
+                });
+}
+
+std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
+                        std::uint64_t output) {
+  constexpr std::array<std::uint8_t, 4> kVmcallAndReturn = {0x0F, 0x01, 0xC1, 0xC3};
+  Computer& self = *sim::current_computer;
+  self.require_guest("hypercall");
+  auto& calls = self.result().hypercalls;
+  ++calls[static_cast<std::uint16_t>(control)];
+  for (;;) {
+    self.pass(cost::kHypercallEntry);
+    const auto where = self.here().vtx.translate(page, Access::kFetch);
+    sim::vtx::Exit exit;
+    std::uint32_t length = 0;
+    GuestRegisters& registers = self.here().registers;
+    if (where) [[likely]] {
+      const std::byte* const code = self.memory().at(*where, kVmcallAndReturn.size());
+      if (code == nullptr ||
+          std::memcmp(code, kVmcallAndReturn.data(), kVmcallAndReturn.size()) != 0) {
+        self.violation("guests execute their images",
+                       "hypercall at a page that does not begin with VMCALL and RET");
+      }
+      exit = *self.here().vtx.unconditional(vmx::ExitReason::kVmcall);
+      length = kVmcallBytes;
+    } else {
+      exit = where.error();
+    }
+    registers.rcx = control;
+    registers.rdx = input;
+    registers.r8 = output;
+    const Resume resume = self.exit_guest(exit, length);
+    const GuestRegisters& after = self.here().registers;
+    if (resume == Resume::kComplete) {
+      return self.record(Operation::kHypercall, control, input ^ (output << 1), after.rax);
+    }
+    control = after.rcx;
+    input = after.rdx;
+    output = after.r8;
+  }
+}
+
+Gpa image_base() {
+  Computer& self = *sim::current_computer;
+  self.require_guest("image_base");
+  return Gpa(self.record(Operation::kImageBase, 0, 0, self.context().program.kernel->load_gpa));
+}
+
+}  // namespace machine
