@@ -151,12 +151,12 @@ void SyntheticTimers::advance(Timer& timer, std::uint64_t now) {
     const std::uint64_t periods_behind = (now - timer.due) / period;
     if (timer.config.lazy()) {
       timer.due += (periods_behind + 1) * period;
-      if (timer.due - now < half) {
-        timer.due += period;
-      }
     } else if (periods_behind > kMaxPeriodsBehind) {
       timer.due += (periods_behind - kMaxPeriodsBehind) * period;
     }
+  }
+  if (timer.config.lazy() && timer.due - now < half) {
+    timer.due += period;
   }
   // Always ahead of now, whatever the guest chose for a period: expire() comes to an end.
   const std::uint64_t soonest = now + std::min(half, kLongestDelay);
