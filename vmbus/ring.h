@@ -232,7 +232,7 @@ RingStatus RingWriter<Memory>::write(const OutgoingPacket& packet) {
   // Padding and trailer in one piece: zeros up to a multiple of 8, then the start of the packet.
   const std::size_t padding = (8 - packet.payload.size() % 8) % 8;
   const std::uint64_t words[2] = {0, std::uint64_t{write_} << 32};
-  put(at, std::as_bytes(std::span(words)).subspan(8 - padding));
+  put(at, std::as_bytes(std::span<const std::uint64_t>(words)).last(kPacketTrailerSize + padding));
   write_ = at;
   return RingStatus::kDone;
 }
