@@ -220,6 +220,7 @@ class Processor {
   [[nodiscard]] bool msr_bit(std::uint32_t msr, bool write) const;
   [[nodiscard]] std::expected<CachedPage, Exit> find_page(machine::Gpa address, Access access,
                                                           Through through);
+  [[nodiscard]] bool uses_combined(Through through) const;
   void remember(std::uint64_t guest_page, Walk& walk, Access access);
   [[nodiscard]] std::expected<machine::Spa, Exit> translate_slow(machine::Gpa address,
                                                                  Access access, Through through);

@@ -56,10 +56,17 @@ void Processor::drop_linear(std::uint64_t linear_address) {
   tlb_.drop_linear(tlb_.vpid(), linear_address >> machine::kPageShift);
 }
 
+// Without VPID combined mappings end with the next transition (28.4.3.1), and so does every way to
+// tell them from the guest-physical mappings that they were made of: the model does without them,
+// and its small cache in front, being of guest-physical mappings then, outlives transitions.
+bool Processor::uses_combined(Through through) const {
+  return through == Through::kLinearAddress && (secondary_controls_ & vmx::kEnableVpid) != 0;
+}
+
 // The page that the access may use: what is cached, however old, else what a walk finds.
 std::expected<CachedPage, Exit> Processor::find_page(Gpa address, Access access, Through through) {
   const std::uint64_t guest_page = address.page().value();
-  if (through == Through::kLinearAddress) {
+  if (uses_combined(through)) {
     if (const std::optional<CachedPage> hit = tlb_.find_combined(guest_page);
         hit && !needs_dirty_walk(*hit, access)) {
       return *hit;
@@ -116,8 +123,10 @@ std::expected<Spa, Exit> Processor::translate_slow(Gpa address, Access access, T
     tlb_.drop_after_violation(guest_page, through == Through::kLinearAddress);
     return std::unexpected(ept_violation(address, access, through, page->rights));
   }
-  if (through == Through::kLinearAddress) {
+  if (uses_combined(through)) {
     tlb_.add_combined(guest_page, *page);
+  }
+  if (through == Through::kLinearAddress) {
     tlb_.remember_fast(guest_page, page->frame_of(guest_page), fast_rights(*page));
   }
   return address_in(*page, address);

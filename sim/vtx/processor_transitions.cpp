@@ -154,9 +154,6 @@ void Processor::load_guest_state(std::uint64_t now_tsc) {
   }
   const bool vpid = (secondary_controls_ & vmx::kEnableVpid) != 0;
   const bool ept = (secondary_controls_ & vmx::kEnableEpt) != 0;
-  if (!vpid) {
-    tlb_.drop_vpid(0);  // 28.4.3.1
-  }
   tlb_.use(vpid ? static_cast<std::uint16_t>(vmcs.get(Vmcs16::kVpid)) : std::uint16_t{0},
            ept ? vmcs.get(Vmcs64::kEptPointer) >> machine::kPageShift : kNoEp4ta);
   non_root_ = true;
@@ -250,9 +247,6 @@ void Processor::load_host_state() {
     pat_ = vmcs.get(Vmcs64::kHostPat);
   }
   debugctl_ = 0;  // 27.5.1
-  if (non_root_ && (secondary_controls_ & vmx::kEnableVpid) == 0) {
-    tlb_.drop_vpid(0);  // 28.4.3.1
-  }
   preemption_deadline_tsc_ = kNever;
   non_root_ = false;
 }

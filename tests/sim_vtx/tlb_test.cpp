@@ -173,9 +173,9 @@ TEST_CASE("a violation under one VPID leaves another VPID's combined mapping sta
   }
 }
 
-TEST_CASE("combined mappings without VPID end with the transition", "[vtx][tlb][vpid]") {
-  // A violation without a linear address drops the guest-physical mapping but not the combined one,
-  // which stays visible until an exit and entry.
+TEST_CASE("combined mappings end with the transition without VPID, and outlive it with",
+          "[vtx][tlb][vpid]") {
+  // A violation without a linear address drops the guest-physical mapping but not the combined one.
   for (const bool vpid : {true, false}) {
     INFO((vpid ? "with VPID" : "without VPID"));
     TestProcessor p;
@@ -187,10 +187,9 @@ TEST_CASE("combined mappings without VPID end with the transition", "[vtx][tlb][
     ept.map(kGpa, kOld, kRightRead);
     REQUIRE(p.cpu.translate(Gpa(kGpa), Access::kRead) == Spa(kOld));
     ept.map(kGpa, kNew);
-    REQUIRE_FALSE(
-        p.cpu.translate(Gpa(kGpa), Access::kWrite, Through::kNoLinearAddress).has_value());
-    CHECK(p.cpu.translate(Gpa(kGpa), Access::kRead) == Spa(kOld));
-    p.cpu.exit({.reason = ExitReason::kEptViolation}, 0);
+    const auto violation = p.cpu.translate(Gpa(kGpa), Access::kWrite, Through::kNoLinearAddress);
+    REQUIRE_FALSE(violation.has_value());
+    p.cpu.exit(violation.error(), 0);
     REQUIRE(p.resume().outcome == EntryOutcome::kEntered);
     CHECK(p.cpu.translate(Gpa(kGpa), Access::kRead) == Spa(vpid ? kOld : kNew));
   }

@@ -178,3 +178,26 @@ TEST_CASE("a check is made again once a field it reads was written", "[vtx][tran
     CHECK(p.resume().outcome == row.outcome);
   }
 }
+
+TEST_CASE("segments that virtual-8086 mode allowed are checked again when it is left",
+          "[vtx][transitions]") {
+  TestProcessor p;
+  p.make_virtual_8086();
+  REQUIRE(p.launch().outcome == EntryOutcome::kEntered);
+  p.cpu.exit({.reason = ExitReason::kHlt}, 0);
+  p.clear_bits(VmcsNatural::kGuestRflags, 1u << 17);
+  CHECK(p.resume().outcome == EntryOutcome::kFailedEntry);
+}
+
+TEST_CASE("PDPTEs in memory are checked at every entry", "[vtx][transitions]") {
+  TestProcessor p;
+  p.clear_bits(Vmcs32::kVmEntryControls, vmx::kEntryIa32eModeGuest);
+  p.clear_bits(Vmcs32::kSecondaryProcessorBasedControls, vmx::kEnableEpt);
+  p.write(Vmcs64::kGuestEfer, 0);
+  p.write(Vmcs32::kGuestCsAccessRights, 0xC09B);
+  REQUIRE(p.launch().outcome == EntryOutcome::kEntered);
+  p.cpu.exit({.reason = ExitReason::kHlt}, 0);
+  p.platform.store_u64(Spa(0x30000), 0x40003);
+  CHECK(p.resume().outcome == EntryOutcome::kFailedEntry);
+  CHECK(p.read(VmcsReadOnlyNatural::kExitQualification) == 2);
+}
