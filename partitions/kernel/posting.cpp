@@ -6,12 +6,6 @@
 
 namespace kernel {
 
-namespace {
-
-constexpr std::uint64_t kRetryAfter100ns = 500;
-
-}  // namespace
-
 hv::PostMessageInput make_message(hv::ConnectionId connection, hv::MessageType type,
                                   std::span<const std::byte> payload) {
   hv::PostMessageInput message;
@@ -25,16 +19,6 @@ hv::PostMessageInput make_message(hv::ConnectionId connection, hv::MessageType t
 
 hv::Status try_post(const hv::PostMessageInput& message) {
   return Processor::current().hypercalls().call(hv::CallCode::kPostMessage, message);
-}
-
-Task<hv::Status> post(const hv::PostMessageInput& message) {
-  while (true) {
-    const hv::Status status = try_post(message);
-    if (status != hv::Status::kInsufficientBuffers) {
-      co_return status;
-    }
-    co_await sleep_for(kRetryAfter100ns);
-  }
 }
 
 hv::Status signal_event(hv::ConnectionId connection, std::uint16_t flag) {

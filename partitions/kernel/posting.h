@@ -7,7 +7,6 @@
 
 #include "hv/tlfs/hypercall_communication.h"
 #include "hv/tlfs/status.h"
-#include "partitions/kernel/task.h"
 
 namespace kernel {
 
@@ -17,9 +16,6 @@ namespace kernel {
 
 /// Posts once. kInsufficientBuffers says that the receiver has not taken the earlier ones yet.
 [[nodiscard]] hv::Status try_post(const hv::PostMessageInput& message);
-
-/// Posts, and while the receiver is full waits and tries again. `message` outlives the task.
-[[nodiscard]] Task<hv::Status> post(const hv::PostMessageInput& message);
 
 /// Sets flag `flag` of an event connection.
 [[nodiscard]] hv::Status signal_event(hv::ConnectionId connection, std::uint16_t flag);

@@ -1,0 +1,53 @@
+#include "partitions/kernel/outbox.h"
+
+#include "partitions/kernel/posting.h"
+#include "partitions/kernel/processor.h"
+
+namespace kernel {
+
+namespace {
+
+constexpr std::uint64_t kRetryAfter100ns = 500;
+
+}  // namespace
+
+void Outbox::append(const hv::PostMessageInput& message) {
+  auto* entry = heap_.create<Entry>(message, nullptr);
+  (first_ == nullptr ? first_ : last_->next) = entry;
+  last_ = entry;
+  appended_.give();
+}
+
+void Outbox::remove_first() {
+  Entry* entry = first_;
+  first_ = entry->next;
+  heap_.destroy(entry);
+}
+
+void Outbox::close() {
+  closing_ = true;
+  appended_.give();
+}
+
+Task<> Outbox::run() {
+  while (!closing_) {
+    co_await appended_.wait();
+    while (first_ != nullptr && !closing_) {
+      const hv::Status status = try_post(first_->message);
+      if (status == hv::Status::kInsufficientBuffers) {
+        co_await sleep_for(kRetryAfter100ns);
+        continue;
+      }
+      if (status != hv::Status::kSuccess) {
+        refused_(context_, first_->message, status);
+      }
+      remove_first();
+    }
+  }
+  while (first_ != nullptr) {
+    remove_first();
+  }
+  ended_.set();
+}
+
+}  // namespace kernel

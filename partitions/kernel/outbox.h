@@ -1,0 +1,48 @@
+// Messages on their way out, in order, whoever waits for room at the receiver.
+#pragma once
+
+#include "hv/tlfs/hypercall_communication.h"
+#include "hv/tlfs/status.h"
+#include "partitions/kernel/heap.h"
+#include "partitions/kernel/synchronization.h"
+
+namespace kernel {
+
+/// Belongs to one executor. What a receiver refuses for another reason than room is dropped, and
+/// told to `refused`.
+class Outbox {
+ public:
+  using Refused = void (*)(void* context, const hv::PostMessageInput& message, hv::Status status);
+
+  Outbox(Heap& heap, Refused refused, void* context)
+      : heap_(heap), refused_(refused), context_(context) {}
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+
+  void append(const hv::PostMessageInput& message);
+
+  /// Sends what is appended until close().
+  Task<> run();
+  /// What has not been sent is dropped; `ended` is set when run() touches nothing any more.
+  void close();
+  [[nodiscard]] Event& ended() { return ended_; }
+
+ private:
+  struct Entry {
+    hv::PostMessageInput message;
+    Entry* next = nullptr;
+  };
+
+  void remove_first();
+
+  Heap& heap_;
+  Refused refused_;
+  void* context_;
+  Entry* first_ = nullptr;
+  Entry* last_ = nullptr;
+  Notice appended_;
+  bool closing_ = false;
+  Event ended_;
+};
+
+}  // namespace kernel
