@@ -1,5 +1,7 @@
-// The locks of the hypervisor, in the order in which a processor may take them. No lock is held
-// while waiting for another processor to leave its guest or to put a virtual processor down.
+// The locks of the hypervisor, in the order in which a processor may take them.
+//
+// A processor that holds the management lock may wait until others have left their guests, because
+// leaving needs no lock. Nobody holds a lock while waiting for a virtual processor to be put down.
 #pragma once
 
 #include "machine/spin_lock.h"
@@ -9,11 +11,14 @@ namespace hv {
 /// Partitions: their directory, life cycle, properties, deposits, GPA spaces and VP tables. One
 /// lock for all partitions, because memory moves between two of them in one step.
 inline constexpr machine::LockRank kManagementRank{10};
-/// Ports and connections of all partitions.
+/// Ports and connections of all partitions, and finding partitions and VPs on the way to a target.
+/// Whoever adds or removes partitions, VPs or ports holds it, too.
 inline constexpr machine::LockRank kCommunicationRank{20};
+/// One partition's GPA space: to translate and use the result, or to change it. Never two at once.
+inline constexpr machine::LockRank kGpaSpaceRank{30};
 /// One virtual processor: its suspend state, SynIC, timers and local APIC. Never two at once.
-inline constexpr machine::LockRank kVirtualProcessorRank{30};
+inline constexpr machine::LockRank kVirtualProcessorRank{40};
 /// Run queues, deadlines, and which VP is where.
-inline constexpr machine::LockRank kSchedulerRank{40};
+inline constexpr machine::LockRank kSchedulerRank{50};
 
 }  // namespace hv

@@ -151,6 +151,18 @@ bool Scheduler::should_yield(std::uint32_t lp, std::uint64_t now) const {
          (running->held || (waiting != nullptr && preempts(*waiting, *running, now)));
 }
 
+void Scheduler::give_way(std::uint32_t lp, std::uint64_t now) {
+  Schedulable* running = slots_[lp].current;
+  const Schedulable* waiting = best(lp);
+  if (running == nullptr || waiting == nullptr) {
+    return;
+  }
+  const std::uint64_t behind = waiting->virtual_time + slice_ticks_;
+  if (charged_time(*running, now) < behind) {
+    running->virtual_time = behind;
+  }
+}
+
 void Scheduler::hold(Schedulable& element) {
   INVARIANT(!element.held);
   element.held = true;

@@ -35,6 +35,8 @@ class Scheduler {
 
   /// Whether the current one of `lp` has to make way for another.
   [[nodiscard]] bool should_yield(std::uint32_t lp, std::uint64_t now) const;
+  /// Puts the current one of `lp` behind the next that waits, if any does.
+  void give_way(std::uint32_t lp, std::uint64_t now);
   /// Whether anything else waits to run on `lp`.
   [[nodiscard]] bool has_waiting(std::uint32_t lp) const { return best(lp) != nullptr; }
 

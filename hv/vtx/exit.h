@@ -8,12 +8,10 @@
 
 namespace hv::vtx {
 
-/// What every exit carries. Read from the VMCS once, right after the exit.
+/// What every exit has. The rest of the exit information is read only where it is needed.
 struct Exit {
   machine::vmx::ExitReason reason{};
   bool entry_failed = false;
-  std::uint32_t instruction_length = 0;
-  std::uint64_t qualification = 0;
 };
 
 /// IN, OUT, INS, OUTS (SDM vol. 3 table 27-5).
@@ -140,7 +138,10 @@ struct Event {
           .valid = true};
 }
 
-/// Reads what every exit carries from the current VMCS.
+// The exit information of the loaded context (SDM vol. 3 24.9).
 [[nodiscard]] Exit read_exit();
+[[nodiscard]] std::uint64_t exit_qualification();
+/// Valid after an exit caused by an instruction.
+[[nodiscard]] std::uint32_t exit_instruction_length();
 
 }  // namespace hv::vtx

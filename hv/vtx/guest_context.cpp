@@ -31,10 +31,8 @@ void program_controls(const Capabilities& capabilities, const SharedPages& pages
                       std::uint64_t eptp) {
   const Controls& controls = capabilities.controls;
   vmwrite(Vmcs32::kPinBasedControls, controls.pin_based);
-  vmwrite(Vmcs32::kProcessorBasedControls, controls.processor_based);
   vmwrite(Vmcs32::kSecondaryProcessorBasedControls, controls.secondary);
   vmwrite(Vmcs32::kVmExitControls, controls.exit);
-  vmwrite(Vmcs32::kVmEntryControls, controls.entry);
   vmwrite(Vmcs32::kExceptionBitmap, 0);
   vmwrite(Vmcs32::kPageFaultErrorCodeMask, 0);
   vmwrite(Vmcs32::kPageFaultErrorCodeMatch, 0);
@@ -68,6 +66,8 @@ void program_reset_segments() {
 }
 
 void program_reset_state(const Capabilities& capabilities) {
+  vmwrite(Vmcs32::kProcessorBasedControls, capabilities.controls.processor_based);
+  vmwrite(Vmcs32::kVmEntryControls, capabilities.controls.entry);
   program_reset_segments();
   // Bits that VMX operation fixes belong to the host; the guest reads the shadow.
   vmwrite(VmcsNatural::kCr0GuestHostMask, capabilities.cr0.must_be_one | x86::kCr0Nw | x86::kCr0Cd);
@@ -75,6 +75,7 @@ void program_reset_state(const Capabilities& capabilities) {
   constexpr std::uint64_t kCr0AfterReset = x86::kCr0Et | x86::kCr0Nw | x86::kCr0Cd;
   INVARIANT(write_cr0(capabilities, kCr0AfterReset));
   INVARIANT(write_cr4(capabilities, 0));
+  vmwrite(Vmcs32::kVmEntryInterruptionInformation, 0);
   vmwrite(VmcsNatural::kGuestCr3, 0);
   vmwrite(Vmcs64::kGuestEfer, 0);
   vmwrite(Vmcs64::kGuestPat, kDefaultPat);
@@ -133,24 +134,31 @@ std::uint64_t* register_slot(machine::GuestRegisters& registers, std::uint8_t nu
 
 void GuestContext::initialize(const Capabilities& capabilities, const SharedPages& pages,
                               std::uint64_t eptp) {
-  revision_ = capabilities.revision;
+  capabilities_ = &capabilities;
   const machine::Spa region(vmcs_page_);
   machine::fill_memory(region, machine::kPageSize, 0);
-  machine::store_u32(region, revision_);
+  machine::store_u32(region, capabilities.revision);
   INVARIANT(machine::vmclear(region) == machine::VmxResult::kSucceed);
   INVARIANT(machine::vmptrld(region) == machine::VmxResult::kSucceed);
   program_controls(capabilities, pages, eptp);
-  program_reset_state(capabilities);
+  reset_state();
+  unload();
+}
+
+void GuestContext::reset_state() {
+  program_reset_state(*capabilities_);
   registers_ = {};
   // EDX holds the processor's signature after INIT (SDM vol. 3 9.1.1).
   const machine::CpuidResult signature = machine::cpuid(1, 0);
   registers_.rdx = signature.eax;
-  unload();
 }
 
-void GuestContext::load() {
+void GuestContext::load(std::uint32_t lp) {
   INVARIANT(machine::vmptrld(machine::Spa(vmcs_page_)) == machine::VmxResult::kSucceed);
-  machine::vmcs_write_host_state();
+  if (host_lp_ != lp) {
+    machine::vmcs_write_host_state();
+    host_lp_ = lp;
+  }
 }
 
 void GuestContext::unload() {
@@ -167,6 +175,17 @@ Exit GuestContext::enter() {
   // A failed entry leaves the launch state as it was (SDM vol. 3 26.8).
   launched_ = launched_ || !exit.entry_failed;
   return exit;
+}
+
+void invalidate_translations(const Capabilities& capabilities, std::uint64_t eptp) {
+  const machine::InveptKind kind = capabilities.invept_single_context
+                                       ? machine::InveptKind::kSingleContext
+                                       : machine::InveptKind::kAllContexts;
+  INVARIANT(machine::invept(kind, eptp) == machine::VmxResult::kSucceed);
+}
+
+std::uint64_t make_ept_pointer(machine::Spn root_table) {
+  return machine::Spa(root_table).value() | vmx::kMemoryTypeWriteBack | vmx::kEptpWalkLength4;
 }
 
 std::uint64_t GuestContext::general_register(std::uint8_t number) const {

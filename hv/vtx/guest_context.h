@@ -30,11 +30,15 @@ class GuestContext {
   GuestContext& operator=(const GuestContext&) = delete;
 
   /// Programs the VMCS for a guest in the state after INIT (SDM vol. 3 table 9-1), and leaves it
-  /// unloaded. `eptp` is the EPT pointer of its partition.
+  /// unloaded. `capabilities` are those of all processors and stay; `eptp` is the EPT pointer of
+  /// its partition.
   void initialize(const Capabilities& capabilities, const SharedPages& pages, std::uint64_t eptp);
 
-  /// Makes the VMCS current on the executing processor, which becomes its host.
-  void load();
+  /// The state after INIT again, for a loaded context.
+  void reset_state();
+
+  /// Makes the VMCS current on the executing processor, number `lp`, which becomes its host.
+  void load(std::uint32_t lp);
   /// Writes the VMCS back to memory, so that any processor may load it.
   void unload();
 
@@ -52,8 +56,10 @@ class GuestContext {
  private:
   machine::GuestRegisters registers_{};
   machine::Spn vmcs_page_;
-  std::uint32_t revision_ = 0;
+  const Capabilities* capabilities_ = nullptr;
   bool launched_ = false;
+  /// Whose host state the VMCS holds.
+  std::uint32_t host_lp_ = ~0u;
 };
 
 // --- The loaded context's state in the VMCS ------------------------------------------------------
@@ -76,6 +82,9 @@ void write_rflags(std::uint64_t value);
 [[nodiscard]] std::uint64_t read_cr0();
 [[nodiscard]] std::uint64_t read_cr3();
 [[nodiscard]] std::uint64_t read_cr4();
+[[nodiscard]] bool is_legal_cr0(std::uint64_t value);
+[[nodiscard]] bool is_legal_cr4(const Capabilities& capabilities, std::uint64_t value);
+[[nodiscard]] bool is_legal_efer(std::uint64_t value);
 /// False, with nothing changed, for a value that the guest's processor refuses.
 [[nodiscard]] bool write_cr0(const Capabilities& capabilities, std::uint64_t value);
 [[nodiscard]] bool write_cr4(const Capabilities& capabilities, std::uint64_t value);
@@ -100,12 +109,17 @@ void write_sysenter_esp(std::uint64_t value);
 [[nodiscard]] bool in_protected_mode();
 
 /// Moves RIP past the instruction that exited, and lifts the interrupt shadow that ended with it.
-void complete_instruction(const Exit& exit);
+void complete_instruction();
 
 [[nodiscard]] bool has_interrupt_shadow();
 void set_interrupt_shadow(bool shadow);
 [[nodiscard]] bool nmis_blocked();
 void set_nmis_blocked(bool blocked);
+
+/// Drops the executing processor's translations of the GPA space with this EPT pointer.
+void invalidate_translations(const Capabilities& capabilities, std::uint64_t eptp);
+/// The EPT pointer for a space whose top table is at `root_table`.
+[[nodiscard]] std::uint64_t make_ept_pointer(machine::Spn root_table);
 
 /// What an EPT violation accessed.
 [[nodiscard]] std::uint64_t exit_guest_physical_address();

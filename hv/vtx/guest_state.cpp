@@ -53,10 +53,11 @@ Exit read_exit() {
   Exit exit;
   exit.reason = static_cast<vmx::ExitReason>(reason & 0xFFFF);
   exit.entry_failed = (reason & vmx::kExitReasonEntryFailure) != 0;
-  exit.qualification = vmread(VmcsReadOnlyNatural::kExitQualification);
-  exit.instruction_length = vmread(VmcsReadOnly32::kExitInstructionLength);
   return exit;
 }
+
+std::uint64_t exit_qualification() { return vmread(VmcsReadOnlyNatural::kExitQualification); }
+std::uint32_t exit_instruction_length() { return vmread(VmcsReadOnly32::kExitInstructionLength); }
 
 SegmentRegister read_segment(SegmentName name) {
   SegmentRegister segment;
@@ -118,10 +119,25 @@ std::uint64_t read_cr4() {
   return merge(real, shadow, vmread(VmcsNatural::kCr4GuestHostMask));
 }
 
+bool is_legal_cr0(std::uint64_t value) {
+  const bool paging_unprotected = (value & x86::kCr0Pg) != 0 && (value & x86::kCr0Pe) == 0;
+  const bool write_through_cached = (value & x86::kCr0Nw) != 0 && (value & x86::kCr0Cd) == 0;
+  return (value >> 32) == 0 && !paging_unprotected && !write_through_cached;
+}
+
+/// VMX operation inside a guest is not offered.
+bool is_legal_cr4(const Capabilities& capabilities, std::uint64_t value) {
+  return (value & ~capabilities.cr4.may_be_one) == 0 && (value & x86::kCr4Vmxe) == 0;
+}
+
+bool is_legal_efer(std::uint64_t value) {
+  constexpr std::uint64_t kSyscall = 1;
+  constexpr std::uint64_t kKnown = kSyscall | x86::kEferLme | x86::kEferLma | x86::kEferNxe;
+  return (value & ~kKnown) == 0;
+}
+
 bool write_cr0(const Capabilities& capabilities, std::uint64_t value) {
-  const bool paging = (value & x86::kCr0Pg) != 0;
-  if ((paging && (value & x86::kCr0Pe) == 0) || (value >> 32) != 0 ||
-      ((value & x86::kCr0Nw) != 0 && (value & x86::kCr0Cd) == 0)) {
+  if (!is_legal_cr0(value)) {
     return false;
   }
   // Caching stays on: the guest's wish is kept in the shadow.
@@ -129,13 +145,12 @@ bool write_cr0(const Capabilities& capabilities, std::uint64_t value) {
       capabilities.cr0.apply(value & ~(x86::kCr0Nw | x86::kCr0Cd)) | x86::kCr0Et;
   vmwrite(VmcsNatural::kGuestCr0, real);
   vmwrite(VmcsNatural::kCr0ReadShadow, value | x86::kCr0Et);
-  write_long_mode(vmread(Vmcs64::kGuestEfer), paging);
+  write_long_mode(vmread(Vmcs64::kGuestEfer), (value & x86::kCr0Pg) != 0);
   return true;
 }
 
 bool write_cr4(const Capabilities& capabilities, std::uint64_t value) {
-  // VMX operation inside a guest is not offered.
-  if ((value & ~capabilities.cr4.may_be_one) != 0 || (value & x86::kCr4Vmxe) != 0) {
+  if (!is_legal_cr4(capabilities, value)) {
     return false;
   }
   vmwrite(VmcsNatural::kGuestCr4, capabilities.cr4.apply(value));
@@ -148,9 +163,7 @@ void write_cr3(std::uint64_t value) { vmwrite(VmcsNatural::kGuestCr3, value); }
 std::uint64_t read_efer() { return vmread(Vmcs64::kGuestEfer); }
 
 bool write_efer(std::uint64_t value) {
-  constexpr std::uint64_t kSyscall = 1;
-  constexpr std::uint64_t kKnown = kSyscall | x86::kEferLme | x86::kEferLma | x86::kEferNxe;
-  if ((value & ~kKnown) != 0) {
+  if (!is_legal_efer(value)) {
     return false;
   }
   write_long_mode(value, (read_cr0() & x86::kCr0Pg) != 0);
@@ -185,10 +198,13 @@ bool in_64_bit_code() {
 
 bool in_protected_mode() { return (read_cr0() & x86::kCr0Pe) != 0; }
 
-void complete_instruction(const Exit& exit) {
-  const std::uint64_t rip = read_rip() + exit.instruction_length;
+void complete_instruction() {
+  const std::uint32_t length = exit_instruction_length();
+  const std::uint64_t rip = read_rip() + length;
   write_rip(in_64_bit_code() ? rip : (rip & 0xFFFF'FFFF));
-  set_interrupt_shadow(false);
+  if (has_interrupt_shadow()) {
+    set_interrupt_shadow(false);
+  }
 }
 
 bool has_interrupt_shadow() {

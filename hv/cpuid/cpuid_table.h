@@ -1,0 +1,36 @@
+// What CPUID answers in a guest: the processor's own leaves less what the hypervisor does not
+// offer, and the hypervisor's leaves (TLFS "Feature and Interface Discovery"). It tells the truth:
+// a feature is shown if, and only if, it works. Pure.
+#pragma once
+
+#include <cstdint>
+
+#include "hv/tlfs/privileges.h"
+#include "machine/common.h"
+
+namespace hv {
+
+/// What the answers depend on.
+struct CpuidSubject {
+  PrivilegeMask privileges;
+  std::uint32_t apic_id = 0;
+  std::uint32_t vp_count = 1;
+  std::uint32_t lp_count = 1;
+  /// RDTSCP is enabled for guests.
+  bool rdtscp = false;
+};
+
+/// Whether the leaf is one of the hypervisor's own.
+[[nodiscard]] constexpr bool is_hypervisor_leaf(std::uint32_t leaf) {
+  return leaf >= 0x4000'0000 && leaf <= 0x400F'FFFF;
+}
+
+[[nodiscard]] machine::CpuidResult hypervisor_cpuid(const CpuidSubject& subject,
+                                                    std::uint32_t leaf);
+
+/// The answer for one of the processor's leaves, made from what the processor itself answers.
+[[nodiscard]] machine::CpuidResult guest_cpuid(const CpuidSubject& subject, std::uint32_t leaf,
+                                               std::uint32_t subleaf,
+                                               const machine::CpuidResult& processor);
+
+}  // namespace hv

@@ -1,0 +1,56 @@
+#include "hv/hypercall/call_context.h"
+
+#include "hv/hypervisor.h"
+#include "machine/machine.h"
+
+namespace hv {
+
+CallContext::CallContext(LogicalProcessor& its_processor, VirtualProcessor& its_vp,
+                         const CallDescription& its_description, const DecodedCall& its_call,
+                         machine::Gpa its_input, machine::Gpa its_output)
+    : processor(its_processor),
+      hypervisor(its_processor.hypervisor()),
+      vp(its_vp),
+      caller(its_vp.partition),
+      description(its_description),
+      call(its_call),
+      input_gpa(its_input),
+      output_gpa(its_output) {}
+
+bool CallContext::fetch_header() {
+  INVARIANT(elements_offset() <= header_.size());
+  const std::span<std::byte> whole = std::span(header_).first(elements_offset());
+  return whole.empty() || caller.read_memory(input_gpa, whole);
+}
+
+void CallContext::set_fast_input(std::uint64_t first, std::uint64_t second) {
+  std::memcpy(header_.data(), &first, sizeof(first));
+  std::memcpy(header_.data() + sizeof(first), &second, sizeof(second));
+}
+
+std::uint64_t CallContext::variable_qword(std::uint32_t index) const {
+  INVARIANT(index < variable_qword_count());
+  std::uint64_t value = 0;
+  std::memcpy(&value, header_.data() + description.header_size_bytes + index * sizeof(value),
+              sizeof(value));
+  return value;
+}
+
+bool CallContext::fetch_bytes(std::size_t offset, std::span<std::byte> to) {
+  if (call.fast) {
+    INVARIANT(offset + to.size() <= kFastInputBytes);
+    std::memcpy(to.data(), header_.data() + offset, to.size());
+    return true;
+  }
+  INVARIANT(offset + to.size() <= call.input_size_bytes);
+  return caller.read_memory(input_gpa + offset, to);
+}
+
+Status CallContext::put_bytes(std::size_t offset, std::span<const std::byte> from) {
+  INVARIANT(offset + from.size() <= call.output_size_bytes);
+  // The page was writable when the call began; a guest that takes it away meanwhile gets this.
+  return caller.write_memory(output_gpa + offset, from) ? Status::kSuccess
+                                                        : Status::kInvalidAlignment;
+}
+
+}  // namespace hv

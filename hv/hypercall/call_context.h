@@ -1,0 +1,102 @@
+// One hypercall under way: who called, and the parameters as copied from the guest, once.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+#include "hv/hypercall/call_decode.h"
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/status.h"
+#include "machine/address.h"
+
+namespace hv {
+
+class Hypervisor;
+class LogicalProcessor;
+class Partition;
+class VirtualProcessor;
+
+/// Elements that a rep handler gets at once.
+inline constexpr std::uint32_t kElementsAtOnce = 32;
+
+/// How a handler ended.
+struct CallOutcome {
+  Status status = Status::kSuccess;
+  /// Of a rep call: elements done by this invocation of the handler.
+  std::uint32_t completed = 0;
+  /// Another processor is in the way for a moment: the guest makes the call again.
+  bool again = false;
+
+  static constexpr CallOutcome try_again() { return {.again = true}; }
+};
+
+class CallContext {
+ public:
+  static constexpr std::size_t kMaxHeaderBytes = 256;
+  static constexpr std::size_t kMaxVariableHeaderBytes = kMaxVariableHeaderQwords * 8;
+
+  CallContext(LogicalProcessor& its_processor, VirtualProcessor& its_vp,
+              const CallDescription& its_description, const DecodedCall& its_call,
+              machine::Gpa its_input, machine::Gpa its_output);
+
+  LogicalProcessor& processor;
+  Hypervisor& hypervisor;
+  VirtualProcessor& vp;
+  Partition& caller;
+  const CallDescription& description;
+  const DecodedCall call;
+  const machine::Gpa input_gpa;
+  const machine::Gpa output_gpa;
+
+  /// Copies the fixed and the variable header out of the guest. False if that is not possible.
+  [[nodiscard]] bool fetch_header();
+  void set_fast_input(std::uint64_t first, std::uint64_t second);
+
+  /// The fixed header.
+  template <class Header>
+  [[nodiscard]] Header header() const {
+    static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) <= kMaxHeaderBytes);
+    Header value;
+    std::memcpy(&value, header_.data(), sizeof(value));
+    return value;
+  }
+  /// Qwords of the variable header.
+  [[nodiscard]] std::uint32_t variable_qword_count() const {
+    return call.variable_header_bytes / 8;
+  }
+  [[nodiscard]] std::uint64_t variable_qword(std::uint32_t index) const;
+
+  /// Elements of a rep call, from `first` on. False if the guest's page is gone.
+  template <class Element>
+  [[nodiscard]] bool fetch_elements(std::uint32_t first, std::span<Element> elements) {
+    static_assert(std::is_trivially_copyable_v<Element>);
+    return fetch_bytes(elements_offset() + first * sizeof(Element),
+                       std::as_writable_bytes(elements));
+  }
+
+  template <class Output>
+  [[nodiscard]] Status put_output(const Output& output) {
+    static_assert(std::is_trivially_copyable_v<Output>);
+    return put_bytes(0, std::as_bytes(std::span(&output, 1)));
+  }
+  template <class Element>
+  [[nodiscard]] Status put_elements(std::uint32_t first, std::span<const Element> elements) {
+    return put_bytes(description.output_size_bytes + first * sizeof(Element),
+                     std::as_bytes(elements));
+  }
+
+ private:
+  [[nodiscard]] std::size_t elements_offset() const {
+    return description.header_size_bytes + call.variable_header_bytes;
+  }
+  [[nodiscard]] bool fetch_bytes(std::size_t offset, std::span<std::byte> to);
+  [[nodiscard]] Status put_bytes(std::size_t offset, std::span<const std::byte> from);
+
+  std::array<std::byte, kMaxHeaderBytes + kMaxVariableHeaderBytes> header_{};
+};
+
+}  // namespace hv

@@ -1,0 +1,101 @@
+// The control word of a hypercall, checked against what its call allows (TLFS "Hypercall
+// Interface"). Pure: no partition, no memory.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string_view>
+
+#include "hv/tlfs/hypercall.h"
+#include "hv/tlfs/privileges.h"
+
+namespace hv {
+
+enum class RepKind : std::uint8_t { kSimple, kRep };
+enum class FastForm : bool { kRefused, kAllowed };
+enum class VariableHeader : bool { kNone, kAllowed };
+
+/// One qword for each bank of a VP set.
+inline constexpr std::uint32_t kMaxVariableHeaderQwords = 64;
+
+/// What the interface says about a call, its meaning apart.
+struct CallDescription {
+  CallCode code{};
+  std::string_view name;
+  RepKind rep = RepKind::kSimple;
+  FastForm fast = FastForm::kRefused;
+  VariableHeader variable_header = VariableHeader::kNone;
+  /// Sizes in bytes; the element sizes are those of one repetition.
+  std::uint16_t header_size_bytes = 0;
+  std::uint16_t element_size_bytes = 0;
+  std::uint16_t output_size_bytes = 0;
+  std::uint16_t output_element_size_bytes = 0;
+  /// What the caller must hold; 0 for calls that ask for no privilege or for more than one bit.
+  std::uint64_t privilege = 0;
+};
+
+/// A call whose control word is legal.
+struct DecodedCall {
+  bool fast = false;
+  std::uint32_t rep_count = 0;
+  std::uint32_t rep_start = 0;
+  std::uint32_t variable_header_bytes = 0;
+  /// Sizes of the whole blocks in memory; 0 for none.
+  std::uint32_t input_size_bytes = 0;
+  std::uint32_t output_size_bytes = 0;
+};
+
+enum class DecodeFailure : std::uint8_t {
+  kInvalidInput,
+  /// The call needs registers that the hypervisor does not offer for fast calls: #UD.
+  kUndefinedOpcode,
+};
+
+[[nodiscard]] constexpr bool block_is_placed_well(std::uint64_t address, std::uint32_t size) {
+  constexpr std::uint64_t kPage = 4096;
+  return size == 0 || (address % kHypercallBlockAlignment == 0 && address % kPage + size <= kPage);
+}
+
+[[nodiscard]] constexpr std::expected<DecodedCall, DecodeFailure> decode_call(
+    HypercallControl control, const CallDescription& call) {
+  const bool rep = call.rep == RepKind::kRep;
+  if (!control.reserved_bits_are_zero() || control.is_nested()) {
+    return std::unexpected(DecodeFailure::kInvalidInput);
+  }
+  if (rep ? control.rep_count() <= control.rep_start()
+          : (control.rep_count() != 0 || control.rep_start() != 0)) {
+    return std::unexpected(DecodeFailure::kInvalidInput);
+  }
+  const std::uint32_t most =
+      call.variable_header == VariableHeader::kNone ? 0 : kMaxVariableHeaderQwords;
+  if (control.variable_header_qwords() > most) {
+    return std::unexpected(DecodeFailure::kInvalidInput);
+  }
+  DecodedCall decoded;
+  decoded.fast = control.is_fast();
+  decoded.rep_count = control.rep_count();
+  decoded.rep_start = control.rep_start();
+  decoded.variable_header_bytes = control.variable_header_qwords() * 8;
+  decoded.input_size_bytes = call.header_size_bytes + decoded.variable_header_bytes +
+                             decoded.rep_count * call.element_size_bytes;
+  decoded.output_size_bytes =
+      call.output_size_bytes + decoded.rep_count * call.output_element_size_bytes;
+  if (decoded.fast && (call.fast == FastForm::kRefused || decoded.output_size_bytes != 0 ||
+                       decoded.input_size_bytes > kFastInputBytes)) {
+    return std::unexpected(DecodeFailure::kUndefinedOpcode);
+  }
+  return decoded;
+}
+
+/// Where the blocks of a call in memory lie.
+[[nodiscard]] constexpr bool blocks_are_placed_well(const DecodedCall& call, std::uint64_t input,
+                                                    std::uint64_t output) {
+  if (!block_is_placed_well(input, call.input_size_bytes) ||
+      !block_is_placed_well(output, call.output_size_bytes)) {
+    return false;
+  }
+  return call.input_size_bytes == 0 || call.output_size_bytes == 0 ||
+         input + call.input_size_bytes <= output || output + call.output_size_bytes <= input;
+}
+
+}  // namespace hv

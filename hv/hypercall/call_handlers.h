@@ -1,0 +1,62 @@
+// The handlers that call_table.cpp names, a group for each .cpp file.
+#pragma once
+
+#include <cstdint>
+
+#include "hv/hypercall/call_context.h"
+
+namespace hv::calls {
+
+// partition_calls.cpp
+CallOutcome create_partition(CallContext& context);
+CallOutcome initialize_partition(CallContext& context);
+CallOutcome finalize_partition(CallContext& context);
+CallOutcome delete_partition(CallContext& context);
+CallOutcome get_partition_id(CallContext& context);
+CallOutcome get_next_child_partition(CallContext& context);
+
+// property_calls.cpp
+CallOutcome get_partition_property(CallContext& context);
+CallOutcome set_partition_property(CallContext& context);
+
+// memory_calls.cpp
+CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome withdraw_memory(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome get_memory_balance(CallContext& context);
+CallOutcome map_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome unmap_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
+
+// processor_calls.cpp
+CallOutcome create_vp(CallContext& context);
+CallOutcome delete_vp(CallContext& context);
+CallOutcome start_virtual_processor(CallContext& context);
+CallOutcome get_vp_index_from_apic_id(CallContext& context, std::uint32_t first,
+                                      std::uint32_t count);
+CallOutcome get_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count);
+
+// intercept_calls.cpp
+CallOutcome install_intercept(CallContext& context);
+CallOutcome assert_virtual_interrupt(CallContext& context);
+
+// communication_calls.cpp
+CallOutcome create_port(CallContext& context);
+CallOutcome delete_port(CallContext& context);
+CallOutcome connect_port(CallContext& context);
+CallOutcome disconnect_port(CallContext& context);
+CallOutcome post_message(CallContext& context);
+CallOutcome signal_event(CallContext& context);
+
+// processor_set_calls.cpp
+CallOutcome flush_address_space(CallContext& context);
+CallOutcome flush_address_list(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome flush_address_space_ex(CallContext& context);
+CallOutcome flush_address_list_ex(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome send_synthetic_cluster_ipi(CallContext& context);
+CallOutcome send_synthetic_cluster_ipi_ex(CallContext& context);
+CallOutcome notify_long_spin_wait(CallContext& context);
+
+// system_calls.cpp
+CallOutcome enter_sleep_state(CallContext& context);
+
+}  // namespace hv::calls

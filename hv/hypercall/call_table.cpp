@@ -1,0 +1,172 @@
+#include "hv/hypercall/call_table.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <type_traits>
+
+#include "hv/hypercall/call_handlers.h"
+#include "hv/tlfs/hypercall_inputs.h"
+#include "hv/tlfs/privileges.h"
+
+namespace hv {
+namespace {
+
+/// Describes a simple call with its input and output structures.
+template <class Input, class Output = void>
+constexpr CallEntry simple(CallCode code, std::string_view name, FastForm fast,
+                           std::uint64_t privilege, CallHandler handler) {
+  CallEntry entry;
+  entry.description.code = code;
+  entry.description.name = name;
+  entry.description.fast = fast;
+  entry.description.privilege = privilege;
+  if constexpr (!std::is_void_v<Input>) {
+    entry.description.header_size_bytes = sizeof(Input);
+  }
+  if constexpr (!std::is_void_v<Output>) {
+    entry.description.output_size_bytes = sizeof(Output);
+  }
+  entry.handle = handler;
+  return entry;
+}
+
+/// Describes a rep call with its header, its elements and what it answers for each.
+template <class Header>
+constexpr CallEntry rep(CallCode code, std::string_view name, std::size_t element_size_bytes,
+                        std::size_t output_element_size_bytes, std::uint64_t privilege,
+                        RepHandler handler) {
+  CallEntry entry;
+  entry.description.code = code;
+  entry.description.name = name;
+  entry.description.rep = RepKind::kRep;
+  entry.description.header_size_bytes = sizeof(Header);
+  entry.description.element_size_bytes = static_cast<std::uint16_t>(element_size_bytes);
+  entry.description.output_element_size_bytes =
+      static_cast<std::uint16_t>(output_element_size_bytes);
+  entry.description.privilege = privilege;
+  entry.handle_elements = handler;
+  return entry;
+}
+
+constexpr CallEntry with_variable_header(CallEntry entry) {
+  entry.description.variable_header = VariableHeader::kAllowed;
+  return entry;
+}
+
+constexpr std::uint64_t kNone = 0;
+constexpr std::uint64_t kParent = static_cast<std::uint64_t>(Privilege::kCreatePartitions);
+constexpr std::uint64_t kPool = static_cast<std::uint64_t>(Privilege::kAccessMemoryPool);
+constexpr std::uint64_t kCpu = static_cast<std::uint64_t>(Privilege::kCpuManagement);
+constexpr FastForm kSlow = FastForm::kRefused;
+constexpr FastForm kFast = FastForm::kAllowed;
+constexpr std::size_t kId = sizeof(std::uint32_t);
+constexpr std::size_t kPageNumber = sizeof(machine::Gpn);
+
+constexpr std::array kCalls{
+    simple<FlushVirtualAddressSpaceInput>(CallCode::kFlushVirtualAddressSpace,
+                                          "FlushVirtualAddressSpace", kSlow, kNone,
+                                          calls::flush_address_space),
+    rep<FlushVirtualAddressSpaceInput>(CallCode::kFlushVirtualAddressList,
+                                       "FlushVirtualAddressList", sizeof(GvaRange), 0, kNone,
+                                       calls::flush_address_list),
+    simple<NotifyLongSpinWaitInput>(CallCode::kNotifyLongSpinWait, "NotifyLongSpinWait", kFast,
+                                    kNone, calls::notify_long_spin_wait),
+    simple<SendSyntheticClusterIpiInput>(CallCode::kSendSyntheticClusterIpi,
+                                         "SendSyntheticClusterIpi", kFast, kNone,
+                                         calls::send_synthetic_cluster_ipi),
+    with_variable_header(simple<FlushVirtualAddressSpaceExInput>(
+        CallCode::kFlushVirtualAddressSpaceEx, "FlushVirtualAddressSpaceEx", kSlow, kNone,
+        calls::flush_address_space_ex)),
+    with_variable_header(rep<FlushVirtualAddressSpaceExInput>(
+        CallCode::kFlushVirtualAddressListEx, "FlushVirtualAddressListEx", sizeof(GvaRange), 0,
+        kNone, calls::flush_address_list_ex)),
+    with_variable_header(simple<SendSyntheticClusterIpiExInput>(
+        CallCode::kSendSyntheticClusterIpiEx, "SendSyntheticClusterIpiEx", kSlow, kNone,
+        calls::send_synthetic_cluster_ipi_ex)),
+    simple<CreatePartitionInput, PartitionIdOutput>(CallCode::kCreatePartition, "CreatePartition",
+                                                    kSlow, kParent, calls::create_partition),
+    simple<PartitionInput>(CallCode::kInitializePartition, "InitializePartition", kFast, kParent,
+                           calls::initialize_partition),
+    simple<PartitionInput>(CallCode::kFinalizePartition, "FinalizePartition", kFast, kParent,
+                           calls::finalize_partition),
+    simple<PartitionInput>(CallCode::kDeletePartition, "DeletePartition", kFast, kParent,
+                           calls::delete_partition),
+    simple<GetPartitionPropertyInput, GetPartitionPropertyOutput>(
+        CallCode::kGetPartitionProperty, "GetPartitionProperty", kSlow, kParent,
+        calls::get_partition_property),
+    simple<SetPartitionPropertyInput>(CallCode::kSetPartitionProperty, "SetPartitionProperty",
+                                      kSlow, kParent, calls::set_partition_property),
+    simple<void, PartitionIdOutput>(CallCode::kGetPartitionId, "GetPartitionId", kSlow,
+                                    static_cast<std::uint64_t>(Privilege::kAccessPartitionId),
+                                    calls::get_partition_id),
+    simple<GetNextChildPartitionInput, GetNextChildPartitionOutput>(
+        CallCode::kGetNextChildPartition, "GetNextChildPartition", kSlow, kParent,
+        calls::get_next_child_partition),
+    rep<DepositMemoryInput>(CallCode::kDepositMemory, "DepositMemory", kPageNumber, 0, kPool,
+                            calls::deposit_memory),
+    rep<MemoryPoolInput>(CallCode::kWithdrawMemory, "WithdrawMemory", 0, kPageNumber, kPool,
+                         calls::withdraw_memory),
+    simple<MemoryPoolInput, GetMemoryBalanceOutput>(CallCode::kGetMemoryBalance, "GetMemoryBalance",
+                                                    kSlow, kPool, calls::get_memory_balance),
+    rep<MapGpaPagesInput>(CallCode::kMapGpaPages, "MapGpaPages", kPageNumber, 0, kParent,
+                          calls::map_gpa_pages),
+    rep<UnmapGpaPagesInput>(CallCode::kUnmapGpaPages, "UnmapGpaPages", 0, 0, kParent,
+                            calls::unmap_gpa_pages),
+    simple<InstallInterceptInput>(CallCode::kInstallIntercept, "InstallIntercept", kSlow, kParent,
+                                  calls::install_intercept),
+    simple<CreateVpInput>(CallCode::kCreateVp, "CreateVp", kSlow, kParent, calls::create_vp),
+    simple<DeleteVpInput>(CallCode::kDeleteVp, "DeleteVp", kFast, kParent, calls::delete_vp),
+    rep<VpRegistersInput>(CallCode::kGetVpRegisters, "GetVpRegisters", sizeof(RegisterName),
+                          sizeof(RegisterValue), kNone, calls::get_vp_registers),
+    rep<VpRegistersInput>(CallCode::kSetVpRegisters, "SetVpRegisters", sizeof(RegisterAssignment),
+                          0, kNone, calls::set_vp_registers),
+    simple<DeletePortInput>(CallCode::kDeletePort, "DeletePort", kFast, kNone, calls::delete_port),
+    simple<DisconnectPortInput>(CallCode::kDisconnectPort, "DisconnectPort", kFast, kNone,
+                                calls::disconnect_port),
+    simple<PostMessageInput>(CallCode::kPostMessage, "PostMessage", kSlow,
+                             static_cast<std::uint64_t>(Privilege::kPostMessages),
+                             calls::post_message),
+    simple<SignalEventInput>(CallCode::kSignalEvent, "SignalEvent", kFast,
+                             static_cast<std::uint64_t>(Privilege::kSignalEvents),
+                             calls::signal_event),
+    simple<EnterSleepStateInput>(CallCode::kEnterSleepState, "EnterSleepState", kFast, kCpu,
+                                 calls::enter_sleep_state),
+    simple<AssertVirtualInterruptInput>(CallCode::kAssertVirtualInterrupt, "AssertVirtualInterrupt",
+                                        kSlow, kParent, calls::assert_virtual_interrupt),
+    simple<CreatePortInput>(CallCode::kCreatePort, "CreatePort", kSlow, kNone, calls::create_port),
+    simple<ConnectPortInput>(CallCode::kConnectPort, "ConnectPort", kSlow, kNone,
+                             calls::connect_port),
+    simple<StartVirtualProcessorInput>(
+        CallCode::kStartVirtualProcessor, "StartVirtualProcessor", kSlow,
+        static_cast<std::uint64_t>(Privilege::kStartVirtualProcessor),
+        calls::start_virtual_processor),
+    rep<GetVpIndexFromApicIdInput>(CallCode::kGetVpIndexFromApicId, "GetVpIndexFromApicId", kId,
+                                   kId, kNone, calls::get_vp_index_from_apic_id),
+};
+
+constexpr bool is_ascending() {
+  for (std::size_t index = 1; index < kCalls.size(); ++index) {
+    if (kCalls[index].description.code <= kCalls[index - 1].description.code) {
+      return false;
+    }
+  }
+  return true;
+}
+static_assert(is_ascending());
+
+}  // namespace
+
+std::span<const CallEntry> call_table() { return kCalls; }
+
+const CallEntry* find_call(std::uint16_t code) {
+  const auto* const found = std::lower_bound(
+      kCalls.begin(), kCalls.end(), code, [](const CallEntry& entry, std::uint16_t key) {
+        return static_cast<std::uint16_t>(entry.description.code) < key;
+      });
+  return found != kCalls.end() && static_cast<std::uint16_t>(found->description.code) == code
+             ? found
+             : nullptr;
+}
+
+}  // namespace hv

@@ -1,0 +1,46 @@
+#include "hv/hypercall/call_targets.h"
+
+namespace hv::calls {
+
+std::expected<Partition*, Status> find_target(const CallContext& context, PartitionId id,
+                                              SelfAllowed self) {
+  Partition* found =
+      id == kPartitionIdSelf ? &context.caller : context.hypervisor.find_partition(id);
+  if (found == nullptr) {
+    return std::unexpected(Status::kInvalidPartitionId);
+  }
+  const bool self_is_fine =
+      found == &context.caller && self == SelfAllowed::kRootOnly && found->is_root();
+  if (found->parent != &context.caller && !self_is_fine) {
+    return std::unexpected(Status::kAccessDenied);
+  }
+  return found;
+}
+
+std::expected<Partition*, Status> find_active_target(const CallContext& context, PartitionId id,
+                                                     SelfAllowed self) {
+  const auto found = find_target(context, id, self);
+  if (found && (*found)->state != PartitionState::kActive) {
+    return std::unexpected(Status::kInvalidPartitionState);
+  }
+  return found;
+}
+
+std::expected<Partition*, Status> find_owner(const CallContext& context, PartitionId id,
+                                             Privilege on_self) {
+  Partition* found =
+      id == kPartitionIdSelf ? &context.caller : context.hypervisor.find_partition(id);
+  if (found == nullptr) {
+    return std::unexpected(Status::kInvalidPartitionId);
+  }
+  const bool itself = found == &context.caller && found->privileges.has(on_self);
+  if (found->parent != &context.caller && !itself) {
+    return std::unexpected(Status::kAccessDenied);
+  }
+  if (found->state != PartitionState::kActive) {
+    return std::unexpected(Status::kInvalidPartitionState);
+  }
+  return found;
+}
+
+}  // namespace hv::calls

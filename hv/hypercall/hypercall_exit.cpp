@@ -1,0 +1,199 @@
+#include "hv/hypercall/hypercall_exit.h"
+
+#include <optional>
+
+#include "hv/hypercall/call_table.h"
+#include "hv/hypervisor.h"
+#include "hv/intercept.h"
+#include "hv/vtx/event_injection.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+
+namespace hv {
+namespace {
+
+constexpr machine::Site kHypercallMade{"hv.hypercall"};
+constexpr std::uint64_t kLowHalf = 0xFFFF'FFFF;
+/// A rep call goes on for about this long before the guest may take interrupts (TLFS: 50 us).
+constexpr std::uint64_t kRepBoundsPerSecond = 20'000;
+
+/// The caller's registers in either convention (TLFS "Hypercall Inputs").
+struct CallRegisters {
+  bool wide = true;
+  std::uint64_t control = 0;
+  std::uint64_t input = 0;
+  std::uint64_t output = 0;
+};
+
+std::uint64_t pair(std::uint64_t high, std::uint64_t low) {
+  return (high << 32) | (low & kLowHalf);
+}
+
+CallRegisters read_registers(const machine::GuestRegisters& registers, bool wide) {
+  if (wide) {
+    return {true, registers.rcx, registers.rdx, registers.r8};
+  }
+  return {false, pair(registers.rdx, registers.rax), pair(registers.rbx, registers.rcx),
+          pair(registers.rdi, registers.rsi)};
+}
+
+void write_result(machine::GuestRegisters& registers, bool wide, HypercallResult result) {
+  if (wide) {
+    registers.rax = result.value();
+  } else {
+    registers.rax = result.value() & kLowHalf;
+    registers.rdx = result.value() >> 32;
+  }
+}
+
+void write_control(machine::GuestRegisters& registers, bool wide, HypercallControl control) {
+  if (wide) {
+    registers.rcx = control.value();
+  } else {
+    registers.rax = control.value() & kLowHalf;
+    registers.rdx = control.value() >> 32;
+  }
+}
+
+/// How the instruction ends.
+struct CallEnd {
+  enum class Kind : std::uint8_t {
+    kResult,
+    /// The guest executes the instruction again, from element `rep_start` on.
+    kAgain,
+    kUndefinedOpcode,
+    /// The parent decides.
+    kIntercepted,
+  };
+  Kind kind = Kind::kResult;
+  HypercallResult result{Status::kSuccess};
+  std::uint32_t rep_start = 0;
+};
+
+CallEnd end_with(Status status) {
+  return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(status)};
+}
+
+/// The parameter blocks must be accessible before anything is done (TLFS "Hypercall Inputs").
+std::optional<CallEnd> refuse_inaccessible(CallContext& context) {
+  std::optional<InterceptAccess> refused;
+  machine::Gpa gpa;
+  if (context.call.input_size_bytes != 0 && !context.caller.is_readable(context.input_gpa)) {
+    refused = InterceptAccess::kRead;
+    gpa = context.input_gpa;
+  } else if (context.call.output_size_bytes != 0 &&
+             !context.caller.is_writable(context.output_gpa)) {
+    refused = InterceptAccess::kWrite;
+    gpa = context.output_gpa;
+  }
+  if (!refused) {
+    return std::nullopt;
+  }
+  if (context.caller.is_root()) {
+    return end_with(Status::kInvalidAlignment);
+  }
+  intercept_parameter_access(context.hypervisor, context.vp, gpa.value(), *refused);
+  return CallEnd{.kind = CallEnd::Kind::kIntercepted};
+}
+
+CallEnd run_simple(CallContext& context, const CallEntry& entry) {
+  const CallOutcome outcome = entry.handle(context);
+  if (outcome.again) {
+    return {.kind = CallEnd::Kind::kAgain};
+  }
+  return end_with(outcome.status);
+}
+
+CallEnd run_rep(CallContext& context, const CallEntry& entry) {
+  const std::uint64_t bound =
+      context.hypervisor.information().tsc_frequency_hz / kRepBoundsPerSecond;
+  const std::uint64_t began = machine::read_tsc();
+  std::uint32_t next = context.call.rep_start;
+  while (next < context.call.rep_count) {
+    const std::uint32_t left = context.call.rep_count - next;
+    const std::uint32_t count = left < kElementsAtOnce ? left : kElementsAtOnce;
+    const CallOutcome outcome = entry.handle_elements(context, next, count);
+    next += outcome.completed;
+    if (outcome.status != Status::kSuccess) {
+      return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(outcome.status, next)};
+    }
+    if (next == context.call.rep_count) {
+      break;
+    }
+    const std::uint64_t now = machine::read_tsc();
+    if (outcome.again || now - began >= bound) {
+      return {.kind = CallEnd::Kind::kAgain, .rep_start = next};
+    }
+  }
+  return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(Status::kSuccess, next)};
+}
+
+CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
+                  const CallRegisters& registers) {
+  const HypercallControl control(registers.control);
+  const CallEntry* entry = find_call(control.code());
+  if (entry == nullptr) {
+    return end_with(Status::kInvalidHypercallCode);
+  }
+  const std::uint64_t needed = entry->description.privilege;
+  if ((vp.partition.privileges.bits() & needed) != needed) {
+    return end_with(Status::kAccessDenied);
+  }
+  const auto decoded = decode_call(control, entry->description);
+  if (!decoded) {
+    return decoded.error() == DecodeFailure::kUndefinedOpcode
+               ? CallEnd{.kind = CallEnd::Kind::kUndefinedOpcode}
+               : end_with(Status::kInvalidHypercallInput);
+  }
+  CallContext context(processor, vp, entry->description, *decoded, machine::Gpa(registers.input),
+                      machine::Gpa(registers.output));
+  if (decoded->fast) {
+    context.set_fast_input(registers.input, registers.output);
+  } else {
+    if (!blocks_are_placed_well(*decoded, registers.input, registers.output)) {
+      return end_with(Status::kInvalidAlignment);
+    }
+    if (const std::optional<CallEnd> refused = refuse_inaccessible(context)) {
+      return *refused;
+    }
+    if (!context.fetch_header()) {
+      return {.kind = CallEnd::Kind::kAgain, .rep_start = decoded->rep_start};
+    }
+  }
+  return entry->handle != nullptr ? run_simple(context, *entry) : run_rep(context, *entry);
+}
+
+}  // namespace
+
+void handle_hypercall(LogicalProcessor& processor, VirtualProcessor& vp) {
+  if (vtx::privilege_level() != 0 || !vtx::in_protected_mode()) {
+    vp.pending_event = vtx::hardware_exception(machine::x86::kVectorInvalidOpcode);
+    return;
+  }
+  machine::GuestRegisters& guest = vp.context.registers();
+  const CallRegisters registers = read_registers(guest, vtx::in_64_bit_code());
+  const CallEnd end = make_call(processor, vp, registers);
+  switch (end.kind) {
+    case CallEnd::Kind::kResult:
+      machine::trace(kHypercallMade, machine::Track::kPartition,
+                     static_cast<std::uint64_t>(vp.partition.id), registers.control,
+                     end.result.value());
+      write_result(guest, registers.wide, end.result);
+      vtx::complete_instruction();
+      return;
+    case CallEnd::Kind::kAgain: {
+      const HypercallControl control(registers.control);
+      if (control.rep_count() != 0) {
+        write_control(guest, registers.wide, control.with_reps(control.rep_count(), end.rep_start));
+      }
+      return;
+    }
+    case CallEnd::Kind::kUndefinedOpcode:
+      vp.pending_event = vtx::hardware_exception(machine::x86::kVectorInvalidOpcode);
+      return;
+    case CallEnd::Kind::kIntercepted:
+      return;
+  }
+}
+
+}  // namespace hv

@@ -1,0 +1,246 @@
+// Virtual processors come, go and are looked into (TLFS "Virtual Processor Management").
+#include <array>
+#include <span>
+
+#include "hv/hypercall/call_handlers.h"
+#include "hv/hypercall/call_targets.h"
+#include "hv/partition_life.h"
+#include "hv/registers/register_access.h"
+#include "hv/tlfs/hypercall_inputs.h"
+#include "machine/machine.h"
+
+namespace hv::calls {
+namespace {
+
+constexpr machine::Site kVpCreated{"hv.vp.created"};
+
+bool all_zero(std::span<const std::uint8_t> bytes) {
+  for (const std::uint8_t byte : bytes) {
+    if (byte != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::expected<VirtualProcessor*, Status> find_vp(const Partition& partition, VpIndex index) {
+  VirtualProcessor* vp = partition.vp(index);
+  if (vp == nullptr) {
+    return std::unexpected(Status::kInvalidVpIndex);
+  }
+  return vp;
+}
+
+std::uint32_t apic_id_of(VirtualProcessor& vp) {
+  const machine::LockGuard guard(vp.lock);
+  return vp.apic.id();
+}
+
+/// The virtual processor that a register call or start call is about.
+std::expected<VirtualProcessor*, Status> find_owned_vp(const CallContext& context,
+                                                       PartitionId partition, VpIndex index,
+                                                       Privilege on_self) {
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto owner = find_owner(context, partition, on_self);
+  if (!owner) {
+    return std::unexpected(owner.error());
+  }
+  if (index == kVpIndexSelf && *owner == &context.caller) {
+    return &context.vp;
+  }
+  return find_vp(**owner, index);
+}
+
+/// Runs `action` on a virtual processor that is loaded here: the caller's own, or another that is
+/// stopped for it.
+template <class Action>
+CallOutcome with_loaded_vp(CallContext& context, PartitionId partition, VpIndex index,
+                           Privilege on_self, Action action) {
+  StopScope scope(context.hypervisor);
+  if (!scope.begun()) {
+    return CallOutcome::try_again();
+  }
+  const auto vp = find_owned_vp(context, partition, index, on_self);
+  if (!vp) {
+    return fail(vp.error());
+  }
+  if (*vp == &context.vp) {
+    return action(**vp);
+  }
+  scope.stop(**vp);
+  CallOutcome outcome;
+  context.processor.run_with_other_context([&] {
+    (*vp)->context.load(context.processor.index());
+    outcome = action(**vp);
+    (*vp)->context.unload();
+  });
+  return outcome;
+}
+
+}  // namespace
+
+CallOutcome create_vp(CallContext& context) {
+  const auto input = context.header<CreateVpInput>();
+  if (!all_zero(input.reserved)) {
+    return fail(Status::kInvalidParameter);
+  }
+  Hypervisor& hypervisor = context.hypervisor;
+  const machine::LockGuard guard(hypervisor.management_lock);
+  const auto target = find_active_target(context, input.partition, SelfAllowed::kRootOnly);
+  if (!target) {
+    return fail(target.error());
+  }
+  const auto index = static_cast<std::uint32_t>(input.vp);
+  if (index >= kMaxVirtualProcessors || (*target)->vp(input.vp) != nullptr) {
+    return fail(Status::kInvalidVpIndex);
+  }
+  const std::uint32_t pinned = (*target)->is_root() ? index % hypervisor.processor_count() : kNoLp;
+  const Status status = hv::create_vp(hypervisor, **target, input.vp, pinned);
+  if (status == Status::kSuccess) {
+    machine::trace(kVpCreated, machine::Track::kPartition,
+                   static_cast<std::uint64_t>((*target)->id), index);
+  }
+  return fail(status);
+}
+
+CallOutcome delete_vp(CallContext& context) {
+  const auto input = context.header<DeleteVpInput>();
+  StopScope scope(context.hypervisor);
+  if (!scope.begun()) {
+    return CallOutcome::try_again();
+  }
+  VirtualProcessor* vp = nullptr;
+  {
+    const machine::LockGuard guard(context.hypervisor.management_lock);
+    const auto target = find_active_target(context, input.partition, SelfAllowed::kNever);
+    if (!target) {
+      return fail(target.error());
+    }
+    const auto found = find_vp(**target, input.vp);
+    if (!found) {
+      return fail(found.error());
+    }
+    vp = *found;
+  }
+  scope.stop(*vp);
+  scope.forget();
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  hv::delete_vp(context.hypervisor, *vp);
+  return {};
+}
+
+/// The parent's start ends the explicit suspension that every new VP has, too; a partition's own
+/// start of another of its VPs only ends the wait for it (TLFS HvCallStartVirtualProcessor).
+CallOutcome start_virtual_processor(CallContext& context) {
+  const auto input = context.header<StartVirtualProcessorInput>();
+  if (input.target_vtl != 0 || !all_zero(input.reserved) ||
+      !is_legal_initial_context(input.context)) {
+    return fail(Status::kInvalidParameter);
+  }
+  const auto start = [&](VirtualProcessor& vp) -> CallOutcome {
+    const bool by_parent = &vp.partition != &context.caller || context.caller.is_root();
+    {
+      const machine::LockGuard guard(vp.lock);
+      if (!vp.suspend.startup && !(by_parent && vp.suspend.explicitly)) {
+        return fail(Status::kInvalidVpState);
+      }
+    }
+    write_initial_context(vp, input.context);
+    {
+      const machine::LockGuard guard(vp.lock);
+      vp.suspend.startup = false;
+      vp.suspend.explicitly = vp.suspend.explicitly && !by_parent;
+    }
+    context.hypervisor.notify(vp);
+    return {};
+  };
+  return with_loaded_vp(context, input.partition, input.vp, Privilege::kStartVirtualProcessor,
+                        start);
+}
+
+CallOutcome get_vp_index_from_apic_id(CallContext& context, std::uint32_t first,
+                                      std::uint32_t count) {
+  const auto input = context.header<GetVpIndexFromApicIdInput>();
+  if (input.target_vtl != 0 || !all_zero(input.reserved)) {
+    return fail(Status::kInvalidParameter);
+  }
+  std::array<std::uint32_t, kElementsAtOnce> ids;
+  if (!context.fetch_elements(first, std::span(ids).first(count))) {
+    return CallOutcome::try_again();
+  }
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto owner = find_owner(context, input.partition, Privilege::kStartVirtualProcessor);
+  if (!owner) {
+    return fail(owner.error());
+  }
+  CallOutcome outcome;
+  std::array<std::uint32_t, kElementsAtOnce> indices;
+  while (outcome.completed < count && outcome.status == Status::kSuccess) {
+    outcome.status = Status::kInvalidParameter;
+    for (VirtualProcessor* vp : (*owner)->vps) {
+      if (vp != nullptr && apic_id_of(*vp) == ids[outcome.completed]) {
+        indices[outcome.completed] = static_cast<std::uint32_t>(vp->index);
+        outcome.status = Status::kSuccess;
+        break;
+      }
+    }
+    outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
+  }
+  const Status written = context.put_elements(
+      first, std::span<const std::uint32_t>(std::span(indices).first(outcome.completed)));
+  outcome.status = written != Status::kSuccess ? written : outcome.status;
+  return outcome;
+}
+
+CallOutcome get_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count) {
+  const auto input = context.header<VpRegistersInput>();
+  if (input.input_vtl != 0 || !all_zero(input.reserved)) {
+    return fail(Status::kInvalidParameter);
+  }
+  std::array<RegisterName, kElementsAtOnce> names;
+  if (!context.fetch_elements(first, std::span(names).first(count))) {
+    return CallOutcome::try_again();
+  }
+  std::array<RegisterValue, kElementsAtOnce> values;
+  const auto read = [&](VirtualProcessor& vp) {
+    CallOutcome outcome;
+    while (outcome.completed < count) {
+      const auto value = read_register(context.hypervisor, vp, names[outcome.completed]);
+      if (!value) {
+        outcome.status = value.error();
+        break;
+      }
+      values[outcome.completed++] = *value;
+    }
+    return outcome;
+  };
+  CallOutcome outcome =
+      with_loaded_vp(context, input.partition, input.vp, Privilege::kAccessVpRegisters, read);
+  const Status written = context.put_elements(
+      first, std::span<const RegisterValue>(std::span(values).first(outcome.completed)));
+  outcome.status = written != Status::kSuccess ? written : outcome.status;
+  return outcome;
+}
+
+CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count) {
+  const auto input = context.header<VpRegistersInput>();
+  if (input.input_vtl != 0 || !all_zero(input.reserved)) {
+    return fail(Status::kInvalidParameter);
+  }
+  std::array<RegisterAssignment, kElementsAtOnce> elements;
+  if (!context.fetch_elements(first, std::span(elements).first(count))) {
+    return CallOutcome::try_again();
+  }
+  const auto write = [&](VirtualProcessor& vp) {
+    CallOutcome outcome;
+    while (outcome.completed < count && outcome.status == Status::kSuccess) {
+      const RegisterAssignment& element = elements[outcome.completed];
+      outcome.status = write_register(context.hypervisor, vp, element.name, element.value);
+      outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
+    }
+    return outcome;
+  };
+  return with_loaded_vp(context, input.partition, input.vp, Privilege::kAccessVpRegisters, write);
+}
+
+}  // namespace hv::calls

@@ -1,0 +1,37 @@
+// Intercepts: the hypervisor suspends a virtual processor and tells its parent why (TLFS
+// "Intercepts"). The message goes to SINT0 of a virtual processor of the parent; the parent clears
+// the InterceptSuspend register to let it run on. What would need a parent of the root ends the
+// run.
+#pragma once
+
+#include <cstdint>
+
+#include "hv/tlfs/intercepts.h"
+#include "hv/vtx/exit.h"
+#include "machine/common.h"
+
+namespace hv {
+
+class Hypervisor;
+class VirtualProcessor;
+
+/// machine::stop() codes.
+inline constexpr std::uint32_t kStopNormally = 0;
+inline constexpr std::uint32_t kStopRootCrashed = 1;
+
+// The virtual processor is loaded here, and exited.
+void intercept_memory(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_t gpa,
+                      const vtx::EptViolation& violation);
+void intercept_io(Hypervisor& hypervisor, VirtualProcessor& vp, const vtx::IoExit& access);
+void intercept_msr(Hypervisor& hypervisor, VirtualProcessor& vp, InterceptAccess access);
+void intercept_cpuid(Hypervisor& hypervisor, VirtualProcessor& vp,
+                     const machine::CpuidResult& default_result);
+void intercept_unrecoverable_exception(Hypervisor& hypervisor, VirtualProcessor& vp);
+void intercept_invalid_register_value(Hypervisor& hypervisor, VirtualProcessor& vp);
+void intercept_unsupported_feature(Hypervisor& hypervisor, VirtualProcessor& vp,
+                                   std::uint32_t code);
+/// An access of the hypervisor on behalf of the guest, to a hypercall's parameters.
+void intercept_parameter_access(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_t gpa,
+                                InterceptAccess access);
+
+}  // namespace hv

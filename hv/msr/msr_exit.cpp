@@ -1,0 +1,71 @@
+#include "hv/msr/msr_exit.h"
+
+#include "hv/hypervisor.h"
+#include "hv/intercept.h"
+#include "hv/msr/msr_table.h"
+#include "hv/vtx/event_injection.h"
+#include "machine/x86.h"
+
+namespace hv {
+namespace {
+
+constexpr std::uint64_t kLowHalf = 0xFFFF'FFFF;
+
+bool parent_wants_msr(Partition& partition, std::uint32_t msr) {
+  const machine::LockGuard guard(partition.space_lock);
+  return partition.intercepts.wants_msr(msr);
+}
+
+/// An MSR that the hypervisor does not have: the parent's, or ignored, or #GP. True if the
+/// instruction is complete.
+bool handle_unknown(LogicalProcessor& processor, VirtualProcessor& vp, std::uint32_t msr,
+                    InterceptAccess access) {
+  if (parent_wants_msr(vp.partition, msr)) {
+    intercept_msr(processor.hypervisor(), vp, access);
+    return false;
+  }
+  if (vp.partition.unimplemented_msr_action.load() == kUnimplementedMsrIgnore) {
+    return true;
+  }
+  vp.pending_event = vtx::hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+  return false;
+}
+
+void inject_general_protection(VirtualProcessor& vp) {
+  vp.pending_event = vtx::hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+}
+
+}  // namespace
+
+void handle_rdmsr(LogicalProcessor& processor, VirtualProcessor& vp) {
+  machine::GuestRegisters& registers = vp.context.registers();
+  const auto msr = static_cast<std::uint32_t>(registers.rcx);
+  const auto value = read_guest_msr({processor.hypervisor(), vp, msr});
+  if (!value && value.error() == MsrFailure::kFault) {
+    inject_general_protection(vp);
+    return;
+  }
+  if (!value && !handle_unknown(processor, vp, msr, InterceptAccess::kRead)) {
+    return;
+  }
+  registers.rax = value.value_or(0) & kLowHalf;
+  registers.rdx = value.value_or(0) >> 32;
+  vtx::complete_instruction();
+}
+
+void handle_wrmsr(LogicalProcessor& processor, VirtualProcessor& vp) {
+  const machine::GuestRegisters& registers = vp.context.registers();
+  const auto msr = static_cast<std::uint32_t>(registers.rcx);
+  const std::uint64_t value = (registers.rdx << 32) | (registers.rax & kLowHalf);
+  const auto written = write_guest_msr({processor.hypervisor(), vp, msr}, value);
+  if (!written && written.error() == MsrFailure::kFault) {
+    inject_general_protection(vp);
+    return;
+  }
+  if (!written && !handle_unknown(processor, vp, msr, InterceptAccess::kWrite)) {
+    return;
+  }
+  vtx::complete_instruction();
+}
+
+}  // namespace hv

@@ -1,0 +1,101 @@
+// MSRs of the partition as a whole, and those that only tell something.
+#include "hv/hypervisor.h"
+#include "hv/msr/msr_handlers.h"
+#include "hv/overlay_pages.h"
+#include "hv/tlfs/msr.h"
+#include "machine/machine.h"
+
+namespace hv::msr {
+
+ReadResult read_zero(const MsrAccess&) { return 0; }
+WriteResult write_ignored(const MsrAccess&, std::uint64_t) { return {}; }
+
+ReadResult read_guest_os_id(const MsrAccess& access) {
+  return access.vp.partition.guest_os_id.load();
+}
+
+/// TLFS "Guest OS Identity MSR": zero takes the hypercall page away.
+WriteResult write_guest_os_id(const MsrAccess& access, std::uint64_t value) {
+  Partition& partition = access.vp.partition;
+  partition.guest_os_id.store(value);
+  const OverlayPageRegister hypercall(partition.hypercall_register.load());
+  if (value == 0 && hypercall.enabled()) {
+    return write_hypercall(access, hypercall.value() & ~OverlayPageRegister::kEnable);
+  }
+  return {};
+}
+
+ReadResult read_hypercall(const MsrAccess& access) {
+  return access.vp.partition.hypercall_register.load();
+}
+
+WriteResult write_hypercall(const MsrAccess& access, std::uint64_t value) {
+  Partition& partition = access.vp.partition;
+  value &= ~OverlayPageRegister::kLocked;  // not offered
+  if (partition.guest_os_id.load() == 0) {
+    value &= ~OverlayPageRegister::kEnable;
+  }
+  const OverlayPageRegister wanted(value);
+  const Status status =
+      place_overlay(access.hypervisor, partition, {OverlayKind::kHypercall, VpIndex{0}}, wanted,
+                    access.hypervisor.hypercall_page(), GpaRights::read_execute());
+  if (status != Status::kSuccess) {
+    return fault();
+  }
+  partition.hypercall_register.store(value);
+  return {};
+}
+
+ReadResult read_vp_index(const MsrAccess& access) {
+  return static_cast<std::uint64_t>(access.vp.index);
+}
+
+ReadResult read_vp_runtime(const MsrAccess& access) {
+  const std::uint64_t now = machine::read_tsc();
+  std::uint64_t ticks = 0;
+  {
+    const machine::LockGuard guard(access.hypervisor.scheduler_lock);
+    ticks = access.vp.run_time;
+    if (access.vp.state == RunState::kRunning && now > access.vp.running_since) {
+      ticks += now - access.vp.running_since;
+    }
+  }
+  return reference_time(ticks, access.vp.partition.clock.scale(), 0);
+}
+
+ReadResult read_time_ref_count(const MsrAccess& access) {
+  const std::uint64_t now = machine::read_tsc();
+  return access.vp.partition.clock.time_at(now);
+}
+
+ReadResult read_reference_tsc(const MsrAccess& access) {
+  return access.vp.partition.reference_tsc_register.load();
+}
+
+/// The page's content does not depend on where it is, and is ready since the partition is. A place
+/// outside of the space leaves the page out of reach (TLFS "Partition Reference TSC Mechanism").
+WriteResult write_reference_tsc(const MsrAccess& access, std::uint64_t value) {
+  Partition& partition = access.vp.partition;
+  const Status status =
+      place_overlay(access.hypervisor, partition, {OverlayKind::kReferenceTsc, VpIndex{0}},
+                    OverlayPageRegister(value), partition.reference_tsc_page, GpaRights::read());
+  if (status == Status::kInsufficientMemory) {
+    return fault();
+  }
+  partition.reference_tsc_register.store(value);
+  return {};
+}
+
+/// The local APIC's timer counts with the TSC.
+ReadResult read_frequency(const MsrAccess& access) {
+  return access.hypervisor.information().tsc_frequency_hz;
+}
+
+ReadResult read_guest_idle(const MsrAccess& access) {
+  const machine::LockGuard guard(access.vp.lock);
+  access.vp.suspend.idle = true;
+  access.vp.attention.store(1);
+  return 0;
+}
+
+}  // namespace hv::msr

@@ -1,0 +1,49 @@
+#include "hv/partition.h"
+
+#include "machine/machine.h"
+#include "machine/vmx_root.h"
+
+namespace hv {
+
+Partition::Partition(PartitionId its_id, Partition* its_parent, machine::Spn its_page)
+    : id(its_id), parent(its_parent), page(its_page) {}
+
+bool Partition::read_memory(machine::Gpa from, std::span<std::byte> to) {
+  INVARIANT(from.offset_in_page() + to.size() <= machine::kPageSize);
+  const machine::LockGuard guard(space_lock);
+  const std::optional<GpaMapping> mapping =
+      space->contains(from.page()) ? space->lookup(from.page()) : std::nullopt;
+  if (!mapping || !mapping->rights.can_read()) {
+    return false;
+  }
+  machine::read_memory(machine::Spa(mapping->page) + from.offset_in_page(), to);
+  return true;
+}
+
+bool Partition::write_memory(machine::Gpa to, std::span<const std::byte> from) {
+  INVARIANT(to.offset_in_page() + from.size() <= machine::kPageSize);
+  const machine::LockGuard guard(space_lock);
+  const std::optional<GpaMapping> mapping =
+      space->contains(to.page()) ? space->lookup(to.page()) : std::nullopt;
+  if (!mapping || !mapping->rights.can_write()) {
+    return false;
+  }
+  machine::write_memory(machine::Spa(mapping->page) + to.offset_in_page(), from);
+  return true;
+}
+
+bool Partition::is_readable(machine::Gpa address) {
+  const machine::LockGuard guard(space_lock);
+  const std::optional<GpaMapping> mapping =
+      space->contains(address.page()) ? space->lookup(address.page()) : std::nullopt;
+  return mapping && mapping->rights.can_read();
+}
+
+bool Partition::is_writable(machine::Gpa address) {
+  const machine::LockGuard guard(space_lock);
+  const std::optional<GpaMapping> mapping =
+      space->contains(address.page()) ? space->lookup(address.page()) : std::nullopt;
+  return mapping && mapping->rights.can_write();
+}
+
+}  // namespace hv

@@ -1,0 +1,94 @@
+// One partition: identity, place in the tree, privileges and properties, memory, virtual
+// processors, ports and connections. It lies in one page of its parent's pool.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "hv/hypervisor_limits.h"
+#include "hv/intercept_set.h"
+#include "hv/lock_order.h"
+#include "hv/memory/gpa_space.h"
+#include "hv/memory/page_pool.h"
+#include "hv/processor/schedulable.h"
+#include "hv/synic/port_table.h"
+#include "hv/timer/reference_time.h"
+#include "hv/tlfs/msr.h"
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/privileges.h"
+#include "machine/address.h"
+#include "machine/shared.h"
+#include "machine/spin_lock.h"
+
+namespace hv {
+
+class VirtualProcessor;
+
+class Partition {
+ public:
+  Partition(PartitionId its_id, Partition* its_parent, machine::Spn its_page);
+  Partition(const Partition&) = delete;
+  Partition& operator=(const Partition&) = delete;
+
+  [[nodiscard]] bool is_root() const { return parent == nullptr; }
+
+  const PartitionId id;
+  Partition* const parent;
+  /// The page that this object lies in.
+  const machine::Spn page;
+
+  // --- Under the management lock ---------------------------------------------
+  PartitionState state = PartitionState::kUninitialized;
+  Partition* first_child = nullptr;
+  Partition* last_child = nullptr;
+  Partition* next_sibling = nullptr;
+  Partition* previous_sibling = nullptr;
+  std::uint32_t weight = Schedulable::kDefaultWeight;
+  std::uint64_t synthetic_processor_features = 0;
+  std::uint64_t creation_flags = 0;
+  PagePool pool;
+
+  // --- Under the management lock and the communication lock; read under either -----------------
+  std::array<VirtualProcessor*, kMaxVirtualProcessors> vps{};
+  std::uint32_t vp_count = 0;
+  PortTable ports{pool};
+  ConnectionTable connections{pool};
+
+  // --- Under the GPA space lock ----------------------------------------------
+  machine::SpinLock space_lock{kGpaSpaceRank};
+  std::optional<GpaSpace> space;
+  InterceptSet intercepts;
+
+  // --- Words of their own ----------------------------------------------------
+  machine::Shared<std::uint64_t> guest_os_id{0};
+  machine::Shared<std::uint64_t> hypercall_register{0};
+  machine::Shared<std::uint64_t> reference_tsc_register{0};
+  machine::Shared<std::uint64_t> unimplemented_msr_action{kUnimplementedMsrFault};
+  /// Counts the times when translations were taken away.
+  machine::Shared<std::uint64_t> translation_generation{1};
+  /// Up to which of them each logical processor has dropped its own; each word is that processor's.
+  std::array<std::uint64_t, machine::kMaxLogicalProcessors> dropped_through{};
+
+  // --- Set before the first VP runs, or under the management lock with all VPs stopped ----------
+  PrivilegeMask privileges;
+  std::uint64_t ept_pointer = 0;
+  ReferenceClock clock;
+  machine::Spn reference_tsc_page{};
+
+  [[nodiscard]] VirtualProcessor* vp(VpIndex index) const {
+    const auto number = static_cast<std::uint32_t>(index);
+    return number < vps.size() ? vps[number] : nullptr;
+  }
+
+  /// Copies from or to the partition's memory, within one page; takes the GPA space lock. False,
+  /// with nothing copied, if the page is not mapped with the right to do so.
+  [[nodiscard]] bool read_memory(machine::Gpa from, std::span<std::byte> to);
+  [[nodiscard]] bool write_memory(machine::Gpa to, std::span<const std::byte> from);
+  [[nodiscard]] bool is_readable(machine::Gpa address);
+  [[nodiscard]] bool is_writable(machine::Gpa address);
+};
+
+}  // namespace hv

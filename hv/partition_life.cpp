@@ -1,0 +1,186 @@
+#include "hv/partition_life.h"
+
+#include <array>
+#include <new>
+
+#include "hv/hypervisor.h"
+#include "hv/timer/reference_tsc_page.h"
+#include "hv/vtx/guest_context.h"
+#include "machine/machine.h"
+#include "machine/vmx_root.h"
+
+namespace hv {
+namespace {
+
+constexpr std::uint32_t kCpuidAddressSizes = 0x8000'0008;
+constexpr std::size_t kPagesPerVp = 5;
+/// Overlays that a VP can show: message, event flags and assist page.
+constexpr std::uint32_t kOverlaysPerVp = 3;
+/// Of the partition: hypercall and reference TSC page.
+constexpr std::uint32_t kOverlaysPerPartition = 2;
+
+/// Pages of a GPA space: what the processor addresses, as far as four levels of tables reach.
+std::uint64_t space_page_count() {
+  const machine::CpuidResult sizes = machine::cpuid(kCpuidAddressSizes, 0);
+  const std::uint32_t physical_bits = sizes.eax & 0xFF;
+  constexpr std::uint32_t kMaxBits = 48;
+  const std::uint32_t bits = physical_bits < kMaxBits ? physical_bits : kMaxBits;
+  return 1ull << (bits - machine::kPageShift);
+}
+
+/// Takes all pages or none.
+template <std::size_t Count>
+bool take_pages(PagePool& pool, std::array<machine::Spn, Count>& pages) {
+  if (pool.available() < Count) {
+    return false;
+  }
+  for (machine::Spn& page : pages) {
+    page = *pool.take();
+  }
+  return true;
+}
+
+void give_pages(PagePool& pool, const VpPages& pages) {
+  for (const machine::Spn page :
+       {pages.assist, pages.event_flags, pages.message, pages.vmcs, pages.object}) {
+    pool.give(page);
+  }
+}
+
+/// Room for the overlays of the partition and so many VPs.
+Status reserve_overlays(Partition& partition, std::uint32_t vp_count) {
+  const machine::LockGuard guard(partition.space_lock);
+  return partition.space->reserve_overlays(kOverlaysPerPartition + kOverlaysPerVp * vp_count);
+}
+
+void hide_overlays(Hypervisor& hypervisor, VirtualProcessor& vp) {
+  bool flush = false;
+  {
+    const machine::LockGuard guard(vp.partition.space_lock);
+    for (const OverlayKind kind :
+         {OverlayKind::kMessagePage, OverlayKind::kEventFlagsPage, OverlayKind::kVpAssist}) {
+      vp.partition.space->hide_overlay({kind, vp.index});
+    }
+    flush = vp.partition.space->invalidation_needed();
+  }
+  if (flush) {
+    hypervisor.flush_translations(vp.partition);
+    const machine::LockGuard guard(vp.partition.space_lock);
+    vp.partition.space->invalidation_done();
+  }
+}
+
+/// Takes the buffers that somebody's messages have in the queues of a partition back.
+void drop_messages(Partition& partition, const MessageOwner& owner) {
+  for (VirtualProcessor* vp : partition.vps) {
+    if (vp != nullptr) {
+      const machine::LockGuard guard(vp->lock);
+      vp->synic.drop(owner);
+    }
+  }
+}
+
+}  // namespace
+
+Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
+  std::array<machine::Spn, 2> pages;
+  if (!take_pages(partition.pool, pages)) {
+    return Status::kInsufficientMemory;
+  }
+  const auto [root_table, reference_tsc_page] = pages;
+  partition.space.emplace(partition.pool, root_table, space_page_count());
+  if (reserve_overlays(partition, 0) != Status::kSuccess) {
+    partition.space->destroy();
+    partition.space.reset();
+    partition.pool.give(reference_tsc_page);
+    return Status::kInsufficientMemory;
+  }
+  partition.ept_pointer = vtx::make_ept_pointer(root_table);
+  partition.reference_tsc_page = reference_tsc_page;
+  const std::uint64_t now = machine::read_tsc();
+  partition.clock = ReferenceClock(hypervisor.information().tsc_frequency_hz, now, 0);
+  (void)publish_reference_tsc(reference_tsc_page, partition.clock.scale(),
+                              partition.clock.offset());
+  partition.state = PartitionState::kActive;
+  return Status::kSuccess;
+}
+
+Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
+                 std::uint32_t pinned_lp) {
+  std::array<machine::Spn, kPagesPerVp> pages;
+  if (!take_pages(partition.pool, pages)) {
+    return Status::kInsufficientMemory;
+  }
+  const VpPages vp_pages{.object = pages[0],
+                         .vmcs = pages[1],
+                         .message = pages[2],
+                         .event_flags = pages[3],
+                         .assist = pages[4]};
+  if (reserve_overlays(partition, partition.vp_count + 1) != Status::kSuccess) {
+    give_pages(partition.pool, vp_pages);
+    return Status::kInsufficientMemory;
+  }
+  auto* vp =
+      new (machine::direct_map(vp_pages.object)) VirtualProcessor(partition, index, vp_pages);
+  vp->suspend.explicitly = true;
+  vp->suspend.startup = index != VpIndex{0};
+  vp->pinned_lp = pinned_lp;
+  vp->lp = pinned_lp != kNoLp ? pinned_lp
+                              : static_cast<std::uint32_t>(index) % hypervisor.processor_count();
+  vp->urgent = partition.is_root();
+  vp->weight = partition.weight;
+  LogicalProcessor& here = this_processor();
+  here.run_with_other_context([&] {
+    vp->context.initialize(here.capabilities(), hypervisor.shared_pages(partition),
+                           partition.ept_pointer);
+  });
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  partition.vps[static_cast<std::uint32_t>(index)] = vp;
+  ++partition.vp_count;
+  return Status::kSuccess;
+}
+
+void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
+  Partition& partition = vp.partition;
+  {
+    const machine::LockGuard guard(hypervisor.communication_lock);
+    partition.vps[static_cast<std::uint32_t>(vp.index)] = nullptr;
+    --partition.vp_count;
+    if (partition.parent != nullptr) {
+      drop_messages(*partition.parent, vp.intercept_owner);
+    }
+    // Nobody finds it any more; what it still had queued goes with it.
+    const machine::LockGuard vp_guard(vp.lock);
+    vp.synic.reset();
+  }
+  {
+    const machine::LockGuard guard(hypervisor.scheduler_lock);
+    hypervisor.scheduler.remove(vp);
+  }
+  hide_overlays(hypervisor, vp);
+  const VpPages pages = vp.pages;
+  vp.~VirtualProcessor();
+  give_pages(partition.pool, pages);
+}
+
+void take_partition_apart(Hypervisor& hypervisor, Partition& partition) {
+  {
+    const machine::LockGuard guard(hypervisor.communication_lock);
+    while (Connection* connection = partition.connections.any()) {
+      partition.connections.remove(*connection);
+    }
+    while (Port* port = partition.ports.any()) {
+      partition.ports.remove(*port);
+    }
+    partition.connections.destroy();
+    partition.ports.destroy();
+  }
+  // No processor walks the tables any more, but some may hold what they found there.
+  hypervisor.flush_translations(partition);
+  const machine::LockGuard guard(partition.space_lock);
+  partition.space->destroy();
+  partition.space.reset();
+  partition.pool.give(partition.reference_tsc_page);
+}
+
+}  // namespace hv

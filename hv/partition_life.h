@@ -1,0 +1,29 @@
+// What a partition and its virtual processors are made of, and how that is given back. The statuses
+// are those of the calls; a call that fails has changed nothing. Under the management lock.
+#pragma once
+
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/status.h"
+
+namespace hv {
+
+class Hypervisor;
+class Partition;
+class VirtualProcessor;
+
+/// Builds the GPA space from the partition's own pool and starts its clock: Uninitialized to
+/// Active. kInsufficientMemory.
+[[nodiscard]] Status initialize_partition(Hypervisor& hypervisor, Partition& partition);
+
+/// Builds a virtual processor in its state after INIT, explicitly suspended. kInsufficientMemory.
+/// The index is free. `pinned_lp` is where it runs, or kNoLp.
+[[nodiscard]] Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
+                               std::uint32_t pinned_lp);
+
+/// Returns everything a stopped virtual processor is made of to the pool.
+void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp);
+
+/// Returns everything but the pool itself: the VPs are gone. Ports and connections end, both ways.
+void take_partition_apart(Hypervisor& hypervisor, Partition& partition);
+
+}  // namespace hv

@@ -1,0 +1,192 @@
+#include "hv/processor/instruction_exits.h"
+
+#include "hv/cpuid/cpuid_table.h"
+#include "hv/hypervisor.h"
+#include "hv/intercept.h"
+#include "hv/vtx/event_injection.h"
+#include "hv/vtx/guest_context.h"
+#include "machine/machine.h"
+#include "machine/vmx_architecture.h"
+#include "machine/x86.h"
+
+namespace hv {
+namespace {
+
+namespace x86 = machine::x86;
+
+constexpr std::uint64_t kLmswBits = 0xF;
+constexpr std::uint64_t kLmswCannotClear = 1;
+constexpr std::uint64_t kTaskSwitched = 1u << 3;
+constexpr std::uint64_t kCr8Max = 15;
+
+void inject_general_protection(VirtualProcessor& vp) {
+  vp.pending_event = vtx::hardware_exception(x86::kVectorGeneralProtection, 0);
+}
+
+/// IN fills AL, AX, or EAX, which clears the upper half of RAX.
+std::uint64_t merge_input(std::uint64_t rax, std::uint32_t value, std::uint8_t size_bytes) {
+  switch (size_bytes) {
+    case 1:
+      return (rax & ~0xFFull) | (value & 0xFF);
+    case 2:
+      return (rax & ~0xFFFFull) | (value & 0xFFFF);
+    default:
+      return value;
+  }
+}
+
+bool write_control_register(const vtx::Capabilities& capabilities, VirtualProcessor& vp,
+                            std::uint8_t number, std::uint64_t value) {
+  switch (number) {
+    case 0:
+      return vtx::write_cr0(capabilities, value);
+    case 4:
+      return vtx::write_cr4(capabilities, value);
+    case 8: {
+      if (value > kCr8Max) {
+        return false;
+      }
+      const machine::LockGuard guard(vp.lock);
+      vp.apic.set_cr8(static_cast<std::uint8_t>(value));
+      vp.attention.store(1);
+      return true;
+    }
+    default:
+      return false;
+  }
+}
+
+std::uint64_t read_control_register(VirtualProcessor& vp, std::uint8_t number) {
+  INVARIANT(number == 8);  // no other exits
+  const machine::LockGuard guard(vp.lock);
+  return vp.apic.cr8();
+}
+
+CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& vp) {
+  CpuidSubject subject;
+  subject.privileges = vp.partition.privileges;
+  subject.apic_id = vp.apic.id();
+  {
+    const machine::LockGuard guard(processor.hypervisor().communication_lock);
+    subject.vp_count = vp.partition.vp_count;
+  }
+  subject.lp_count = processor.hypervisor().processor_count();
+  subject.rdtscp = (processor.capabilities().controls.secondary & machine::vmx::kEnableRdtscp) != 0;
+  return subject;
+}
+
+bool parent_wants_port(Partition& partition, const vtx::IoExit& access) {
+  const machine::LockGuard guard(partition.space_lock);
+  return partition.intercepts.wants_port(access.port, access.size_bytes);
+}
+
+bool parent_wants_cpuid(Partition& partition, std::uint32_t leaf) {
+  const machine::LockGuard guard(partition.space_lock);
+  return partition.intercepts.wants_cpuid(leaf);
+}
+
+/// Whether the partition's mapping allows what the processor refused. The processor may have used a
+/// table that was just taken out of use: then the access is simply tried again.
+bool allows(const std::optional<GpaMapping>& mapping, const vtx::EptViolation& violation) {
+  return mapping && (!violation.read || mapping->rights.can_read()) &&
+         (!violation.write || mapping->rights.can_write()) &&
+         (!violation.fetch || mapping->rights.can_execute());
+}
+
+}  // namespace
+
+void handle_hlt(VirtualProcessor& vp) {
+  vtx::complete_instruction();
+  const machine::LockGuard guard(vp.lock);
+  vp.suspend.halt = true;
+  vp.attention.store(1);
+}
+
+void handle_io(LogicalProcessor& processor, VirtualProcessor& vp) {
+  const vtx::IoExit access = vtx::decode_io(vtx::exit_qualification());
+  if (parent_wants_port(vp.partition, access)) {
+    intercept_io(processor.hypervisor(), vp, access);
+    return;
+  }
+  if (access.string) {
+    intercept_unsupported_feature(processor.hypervisor(), vp,
+                                  UnsupportedFeatureMessage::kIntercept);
+    return;
+  }
+  if (access.in) {
+    machine::GuestRegisters& registers = vp.context.registers();
+    registers.rax = merge_input(registers.rax, ~0u, access.size_bytes);
+  }
+  vtx::complete_instruction();
+}
+
+void handle_control_register(LogicalProcessor& processor, VirtualProcessor& vp) {
+  const vtx::ControlRegisterExit exit = vtx::decode_control_register(vtx::exit_qualification());
+  bool legal = true;
+  switch (exit.access) {
+    case vtx::ControlRegisterAccess::kMoveTo:
+      legal = write_control_register(processor.capabilities(), vp, exit.control_register,
+                                     vp.context.general_register(exit.general_register));
+      break;
+    case vtx::ControlRegisterAccess::kMoveFrom:
+      vp.context.set_general_register(exit.general_register,
+                                      read_control_register(vp, exit.control_register));
+      break;
+    case vtx::ControlRegisterAccess::kClts:
+      legal = vtx::write_cr0(processor.capabilities(), vtx::read_cr0() & ~kTaskSwitched);
+      break;
+    case vtx::ControlRegisterAccess::kLmsw: {
+      // LMSW can set PE but not clear it.
+      const std::uint64_t old = vtx::read_cr0();
+      legal = vtx::write_cr0(processor.capabilities(), (old & (~kLmswBits | kLmswCannotClear)) |
+                                                           (exit.lmsw_source & kLmswBits));
+      break;
+    }
+  }
+  if (legal) {
+    vtx::complete_instruction();
+  } else {
+    inject_general_protection(vp);
+  }
+}
+
+void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp) {
+  machine::GuestRegisters& registers = vp.context.registers();
+  const auto leaf = static_cast<std::uint32_t>(registers.rax);
+  const auto subleaf = static_cast<std::uint32_t>(registers.rcx);
+  const CpuidSubject subject = cpuid_subject(processor, vp);
+  const machine::CpuidResult result =
+      is_hypervisor_leaf(leaf) ? hypervisor_cpuid(subject, leaf)
+                               : guest_cpuid(subject, leaf, subleaf, machine::cpuid(leaf, subleaf));
+  if (parent_wants_cpuid(vp.partition, leaf)) {
+    intercept_cpuid(processor.hypervisor(), vp, result);
+    return;
+  }
+  registers.rax = result.eax;
+  registers.rbx = result.ebx;
+  registers.rcx = result.ecx;
+  registers.rdx = result.edx;
+  vtx::complete_instruction();
+}
+
+void handle_ept_violation(LogicalProcessor& processor, VirtualProcessor& vp) {
+  const vtx::EptViolation violation = vtx::decode_ept_violation(vtx::exit_qualification());
+  const machine::Gpa gpa(vtx::exit_guest_physical_address());
+  Partition& partition = vp.partition;
+  bool overlaid = false;
+  {
+    const machine::LockGuard guard(partition.space_lock);
+    const bool inside = partition.space->contains(gpa.page());
+    if (inside && allows(partition.space->lookup(gpa.page()), violation)) {
+      return;
+    }
+    overlaid = inside && partition.space->is_overlaid(gpa.page());
+  }
+  if (overlaid) {
+    inject_general_protection(vp);  // TLFS "Overlay Pages": what the page does not allow
+    return;
+  }
+  intercept_memory(processor.hypervisor(), vp, gpa.value(), violation);
+}
+
+}  // namespace hv

@@ -1,0 +1,283 @@
+#include "hv/processor/interrupt_delivery.h"
+
+#include <bit>
+
+#include "hv/hypervisor.h"
+#include "hv/vtx/event_injection.h"
+#include "hv/vtx/guest_context.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+
+namespace hv {
+namespace {
+
+constexpr std::uint16_t kRealModeCode = 0x9B;
+
+void expire_timers(VirtualProcessor& vp, std::uint64_t now) {
+  const std::optional<std::uint64_t> apic_due = vp.apic.timer_deadline();
+  if (apic_due && *apic_due <= now) {
+    (void)vp.apic.expire_timer(now);
+  }
+  const std::uint64_t time = vp.partition.clock.time_at(now);
+  while (const std::optional<TimerExpiration> expired = vp.timers.expire(time)) {
+    if (expired->direct) {
+      (void)vp.apic.request(expired->vector);
+    } else {
+      request_sints(vp, vp.synic.post(expired->sint, *expired->message, time));
+    }
+  }
+}
+
+/// When the next timer of the VP is due, in TSC ticks. A lazy timer is due only while the VP runs.
+std::uint64_t next_timer(const VirtualProcessor& vp, std::uint64_t now, bool running) {
+  std::uint64_t due = vp.apic.timer_deadline().value_or(kNoDeadline);
+  const std::uint64_t time = vp.partition.clock.time_at(now);
+  if (const std::optional<std::uint64_t> synthetic = vp.timers.next_due(time, running)) {
+    const std::uint64_t distance = vp.partition.clock.ticks_until(*synthetic, now);
+    const std::uint64_t at = distance < kNoDeadline - now ? now + distance : kNoDeadline - 1;
+    due = at < due ? at : due;
+  }
+  return due;
+}
+
+bool has_external(const VirtualProcessor& vp) {
+  for (const std::uint64_t word : vp.external_vectors) {
+    if (word != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::uint8_t take_external(VirtualProcessor& vp) {
+  for (std::size_t word = 0; word < vp.external_vectors.size(); ++word) {
+    std::uint64_t& bits = vp.external_vectors[word];
+    if (bits != 0) {
+      const auto bit = static_cast<unsigned>(std::countr_zero(bits));
+      bits &= bits - 1;
+      return static_cast<std::uint8_t>(word * 64 + bit);
+    }
+  }
+  INVARIANT(false);
+  return 0;
+}
+
+void choose_event(VirtualProcessor& vp) {
+  if (!vp.pending_event.valid && vp.nmi_pending && !vtx::nmis_blocked() &&
+      !vtx::has_interrupt_shadow()) {
+    vp.nmi_pending = false;
+    vp.pending_event = {
+        .type = vtx::EventType::kNmi, .vector = machine::x86::kVectorNmi, .valid = true};
+  }
+  bool waiting = has_external(vp) || vp.apic.deliverable().has_value();
+  if (waiting && !vp.pending_event.valid && vtx::accepts_interrupt()) {
+    std::uint8_t vector = 0;
+    if (has_external(vp)) {
+      vector = take_external(vp);
+    } else {
+      vector = *vp.apic.deliverable();
+      vp.apic.acknowledge(vector);
+    }
+    vp.pending_event = {
+        .type = vtx::EventType::kExternalInterrupt, .vector = vector, .valid = true};
+    waiting = has_external(vp) || vp.apic.deliverable().has_value();
+  }
+  if (waiting != vp.interrupt_window) {
+    vtx::set_interrupt_window_exiting(waiting);
+    vp.interrupt_window = waiting;
+  }
+}
+
+/// INIT: everything but the local APIC's id starts anew, and the processor waits for a startup
+/// interrupt (SDM vol. 3 10.4.7.3).
+void carry_out_init(VirtualProcessor& vp) {
+  vp.init_pending = false;
+  vp.apic.init();
+  vp.pending_event = {};
+  vp.interrupt_window = false;
+  vp.suspend.halt = false;
+  vp.suspend.idle = false;
+  vp.suspend.startup = true;
+  vp.context.reset_state();
+}
+
+void carry_out_startup(VirtualProcessor& vp) {
+  const std::uint8_t page = *vp.startup_vector;
+  vp.startup_vector.reset();
+  if (!vp.suspend.startup) {
+    return;  // only the first of a series counts
+  }
+  vp.suspend.startup = false;
+  SegmentRegister code;
+  code.base = static_cast<std::uint64_t>(page) << machine::kPageShift;
+  code.limit = 0xFFFF;
+  code.selector = static_cast<std::uint16_t>(page << 8);
+  code.attributes = kRealModeCode;
+  vtx::write_segment(vtx::SegmentName::kCs, code);
+  vtx::write_rip(0);
+}
+
+/// Whether an interrupt would wake it from HLT or idle.
+bool is_woken(const VirtualProcessor& vp) {
+  if (vp.nmi_pending || vp.pending_event.valid) {
+    return true;
+  }
+  if (!has_external(vp) && !vp.apic.deliverable().has_value()) {
+    return false;
+  }
+  // Idle ends with any interrupt, HLT only with one that is taken (TLFS "Guest Idle", SDM HLT).
+  return vp.suspend.idle || (vtx::read_rflags() & machine::x86::kRflagsIf) != 0;
+}
+
+void deliver_command(Hypervisor& hypervisor, VirtualProcessor& target,
+                     const InterruptCommand& command) {
+  {
+    const machine::LockGuard guard(target.lock);
+    switch (command.delivery) {
+      case InterruptDelivery::kFixed:
+      case InterruptDelivery::kLowestPriority:
+        (void)target.apic.request(command.vector);
+        break;
+      case InterruptDelivery::kNmi:
+        target.nmi_pending = true;
+        break;
+      case InterruptDelivery::kInit:
+        target.init_pending = true;
+        break;
+      case InterruptDelivery::kStartup:
+        target.startup_vector = command.vector;
+        break;
+      case InterruptDelivery::kSmi:
+      case InterruptDelivery::kRemoteRead:
+      case InterruptDelivery::kExtInt:
+        return;  // nothing that a virtual processor has
+    }
+  }
+  hypervisor.notify(target);
+}
+
+bool is_destination(const VirtualProcessor* source, VirtualProcessor& target,
+                    const InterruptCommand& command) {
+  switch (command.shorthand) {
+    case DestinationShorthand::kSelf:
+      return &target == source;
+    case DestinationShorthand::kAllWithSelf:
+      return true;
+    case DestinationShorthand::kAllButSelf:
+      return &target != source;
+    case DestinationShorthand::kNone:
+      break;
+  }
+  const machine::LockGuard guard(target.lock);
+  return target.apic.is_addressed_by(command.destination);
+}
+
+bool deliver_to_destinations(Hypervisor& hypervisor, Partition& partition,
+                             const VirtualProcessor* source, const InterruptCommand& command) {
+  bool any = false;
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  for (VirtualProcessor* target : partition.vps) {
+    if (target != nullptr && is_destination(source, *target, command)) {
+      deliver_command(hypervisor, *target, command);
+      any = true;
+      if (command.delivery == InterruptDelivery::kLowestPriority) {
+        break;  // one of the destinations gets it
+      }
+    }
+  }
+  return any;
+}
+
+}  // namespace
+
+bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now) {
+  const machine::LockGuard guard(vp.lock);
+  if (vp.init_pending) {
+    carry_out_init(vp);
+  }
+  if (vp.startup_vector) {
+    carry_out_startup(vp);
+  }
+  vp.wake_at = kNoDeadline;
+  if (vp.suspend.stopped()) {
+    return false;
+  }
+  expire_timers(vp, now);
+  if (vp.suspend.waits_for_interrupt()) {
+    if (!is_woken(vp)) {
+      vp.wake_at = next_timer(vp, now, false);
+      return false;
+    }
+    vp.suspend.halt = false;
+    vp.suspend.idle = false;
+  }
+  choose_event(vp);
+  vp.look_again_at = next_timer(vp, now, true);
+  return true;
+}
+
+void request_sints(VirtualProcessor& vp, SintSet sints) {
+  for (std::uint32_t sint = 0; sints.bits() >> sint != 0; ++sint) {
+    if (sints.has(sint)) {
+      const SintRegister setting = vp.synic.sint(sint);
+      (void)vp.apic.request(setting.vector(), Trigger::kEdge, setting.auto_eoi());
+    }
+  }
+}
+
+void deliver_messages(VirtualProcessor& vp) {
+  if (vp.synic.any_queued()) {
+    const std::uint64_t now = machine::read_tsc();
+    request_sints(vp, vp.synic.deliver(vp.partition.clock.time_at(now)));
+  }
+}
+
+void post_message(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
+                  QueuedMessage& message) {
+  const std::uint64_t now = machine::read_tsc();
+  SintSet sints;
+  {
+    const machine::LockGuard guard(target.lock);
+    sints = target.synic.post(sint, message, target.partition.clock.time_at(now));
+    request_sints(target, sints);
+  }
+  if (!sints.empty()) {
+    hypervisor.notify(target);
+  }
+}
+
+Status signal_event(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
+                    std::uint32_t flag) {
+  Synic::EventOutcome outcome;
+  Status status = Status::kSuccess;
+  {
+    const machine::LockGuard guard(target.lock);
+    status = target.synic.signal(sint, flag, outcome);
+    request_sints(target, outcome.interrupts);
+  }
+  if (!outcome.interrupts.empty()) {
+    hypervisor.notify(target);
+  }
+  return status;
+}
+
+void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector) {
+  {
+    const machine::LockGuard guard(target.lock);
+    (void)target.apic.request(vector);
+  }
+  hypervisor.notify(target);
+}
+
+void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
+                    const InterruptCommand& command) {
+  if (!command.is_init_deassert) {
+    (void)deliver_to_destinations(hypervisor, source.partition, &source, command);
+  }
+}
+
+bool send_interrupt(Hypervisor& hypervisor, Partition& partition, const InterruptCommand& command) {
+  return deliver_to_destinations(hypervisor, partition, nullptr, command);
+}
+
+}  // namespace hv

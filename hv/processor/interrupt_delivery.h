@@ -1,0 +1,45 @@
+// From a request to a guest's interrupt: timers, SynIC, local APIC and legacy vectors on one side,
+// the event that the next entry injects on the other.
+#pragma once
+
+#include <cstdint>
+
+#include "hv/apic/interrupt_command.h"
+#include "hv/synic/queued_message.h"
+#include "hv/synic/synic.h"
+#include "hv/tlfs/status.h"
+
+namespace hv {
+
+class Hypervisor;
+class Partition;
+class VirtualProcessor;
+
+/// Makes the virtual processor, which is loaded here, ready for its next entry: carries out INIT
+/// and startup, lets timers expire, chooses what to inject. False if it is suspended or waits for
+/// an interrupt; `wake_at` then says until when.
+[[nodiscard]] bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now);
+
+/// Requests the interrupts of SINTs. Under the VP's lock.
+void request_sints(VirtualProcessor& vp, SintSet sints);
+/// Offers queued messages to the empty slots. Under the VP's lock.
+void deliver_messages(VirtualProcessor& vp);
+
+/// Posts a complete message, whose buffer is marked busy, and tells the VP. Takes the VP's lock.
+void post_message(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
+                  QueuedMessage& message);
+/// Sets an event flag, and tells the VP. Takes the VP's lock.
+[[nodiscard]] Status signal_event(Hypervisor& hypervisor, VirtualProcessor& target,
+                                  std::uint32_t sint, std::uint32_t flag);
+/// Requests a fixed edge-triggered interrupt. Takes the VP's lock.
+void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector);
+
+/// Carries out what a VP wrote to its interrupt command register. Takes the communication lock.
+void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
+                    const InterruptCommand& command);
+/// Interrupts VPs of a partition from outside, as a device does. False if the command addresses
+/// none. Takes the communication lock.
+[[nodiscard]] bool send_interrupt(Hypervisor& hypervisor, Partition& partition,
+                                  const InterruptCommand& command);
+
+}  // namespace hv

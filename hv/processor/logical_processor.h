@@ -1,0 +1,100 @@
+// One logical processor and the loop it spends its life in: pick a virtual processor, run it from
+// exit to exit, put it down, sleep when there is nothing to run.
+//
+// Called by boot() once; never returns. It knows virtual processors, not what their exits mean
+// (vtx/exit_dispatch.cpp), and the scheduling policy only by its interface.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "hv/vtx/capabilities.h"
+#include "machine/shared.h"
+#include "machine/vmx_architecture.h"
+
+namespace hv {
+
+class Hypervisor;
+class VirtualProcessor;
+
+class LogicalProcessor {
+ public:
+  LogicalProcessor(Hypervisor& hypervisor, std::uint32_t index, std::uint32_t apic_id)
+      : hypervisor_(hypervisor), index_(index), apic_id_(apic_id) {}
+  LogicalProcessor(const LogicalProcessor&) = delete;
+  LogicalProcessor& operator=(const LogicalProcessor&) = delete;
+
+  /// For all processors of the hypervisor; before any of them runs.
+  static void install_interrupt_handlers();
+
+  /// Takes the processor over: x2APIC, VMX operation with the VMXON region at
+  /// `vmxon_page_spa`. Then runs virtual processors for ever.
+  [[noreturn]] void run(std::uint64_t vmxon_page_spa);
+
+  [[nodiscard]] Hypervisor& hypervisor() const { return hypervisor_; }
+  [[nodiscard]] std::uint32_t index() const { return index_; }
+  [[nodiscard]] const vtx::Capabilities& capabilities() const { return capabilities_; }
+
+  /// Another processor (or this one) wants it to look at its scheduler slot and its virtual
+  /// processor again: soon, whatever it does.
+  void request_attention();
+
+  /// Its current virtual processor lets others go first, if any wait. For the processor itself.
+  void give_way();
+
+  /// Odd while the processor is in a guest or about to enter one; changes at every entry and exit.
+  [[nodiscard]] std::uint64_t guest_epoch() const { return guest_epoch_.load(); }
+  /// Interrupts the processor without asking anything of it.
+  void interrupt() const;
+
+  /// An external interrupt that the processor has acknowledged.
+  void take_physical_interrupt(std::uint8_t vector);
+
+  /// Runs `action`, which may load and unload other virtual processors' contexts here.
+  template <class Action>
+  void run_with_other_context(Action action) {
+    action();
+    reload_current_context();
+  }
+
+  /// Exits by basic reason since boot.
+  [[nodiscard]] std::uint64_t exit_count(machine::vmx::ExitReason reason) const {
+    return exit_counts_[static_cast<std::size_t>(reason) % kExitReasons];
+  }
+  /// The virtual processor that it runs; null if none. For the processor itself only.
+  [[nodiscard]] VirtualProcessor* current_vp() const { return current_vp_; }
+  void count_exit(machine::vmx::ExitReason reason) {
+    ++exit_counts_[static_cast<std::size_t>(reason) % kExitReasons];
+  }
+
+ private:
+  static constexpr std::size_t kExitReasons = 64;
+
+  /// Whether the virtual processor at hand goes on.
+  enum class Next : std::uint8_t { kEnter, kPutDownReady, kPutDownStopped };
+
+  void reload_current_context();
+  void idle();
+  void run_virtual_processor(VirtualProcessor& vp);
+  [[nodiscard]] Next prepare(VirtualProcessor& vp, std::uint64_t now);
+  /// Wakes whose time has come; true if another virtual processor should run now.
+  [[nodiscard]] bool service_scheduler(std::uint64_t now);
+  void enter(VirtualProcessor& vp, std::uint64_t now);
+  void put_down(VirtualProcessor& vp, bool runnable);
+  void drop_stale_translations(VirtualProcessor& vp);
+
+  Hypervisor& hypervisor_;
+  std::uint32_t index_;
+  std::uint32_t apic_id_;
+  vtx::Capabilities capabilities_{};
+  VirtualProcessor* current_vp_ = nullptr;
+  machine::Shared<std::uint64_t> guest_epoch_{0};
+  machine::Shared<std::uint32_t> attention_{0};
+  /// The value of guest_epoch_, which only this processor writes.
+  std::uint64_t epoch_ = 0;
+  /// When the scheduler slot has to be looked at even if nobody asks, in TSC ticks.
+  std::uint64_t service_at_ = 0;
+  std::array<std::uint64_t, kExitReasons> exit_counts_{};
+};
+
+}  // namespace hv

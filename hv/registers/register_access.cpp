@@ -1,0 +1,352 @@
+#include "hv/registers/register_access.h"
+
+#include <bit>
+#include <optional>
+
+#include "hv/hypervisor.h"
+#include "hv/msr/msr_table.h"
+#include "hv/vtx/guest_context.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+
+namespace hv {
+namespace {
+
+namespace x86 = machine::x86;
+using RegisterResult = std::expected<RegisterValue, Status>;
+
+constexpr std::uint32_t number(RegisterName name) { return static_cast<std::uint32_t>(name); }
+
+constexpr bool is_between(RegisterName name, RegisterName first, RegisterName last) {
+  return number(name) >= number(first) && number(name) <= number(last);
+}
+
+/// The MSR that a register stands for, if the hypervisor keeps it as one.
+std::optional<std::uint32_t> msr_of(RegisterName name) {
+  if (is_between(name, RegisterName::kApicFirst, RegisterName::kApicSelfIpi)) {
+    return x86::kX2ApicFirst + (number(name) - number(RegisterName::kApicFirst));
+  }
+  if (is_between(name, RegisterName::kSint0, RegisterName::kSint15)) {
+    return kMsrSint0 + (number(name) - number(RegisterName::kSint0));
+  }
+  if (is_between(name, RegisterName::kScontrol, RegisterName::kSirbp)) {
+    return kMsrScontrol + (number(name) - number(RegisterName::kScontrol));
+  }
+  if (is_between(name, RegisterName::kStimer0Config, RegisterName::kStimer3Count)) {
+    return kMsrStimer0Config + (number(name) - number(RegisterName::kStimer0Config));
+  }
+  switch (name) {
+    case RegisterName::kTsc:
+      return x86::kMsrTsc;
+    case RegisterName::kEfer:
+      return x86::kMsrEfer;
+    case RegisterName::kApicBase:
+      return x86::kMsrApicBase;
+    case RegisterName::kPat:
+      return x86::kMsrPat;
+    case RegisterName::kSysenterCs:
+      return x86::kMsrSysenterCs;
+    case RegisterName::kSysenterEip:
+      return x86::kMsrSysenterEip;
+    case RegisterName::kSysenterEsp:
+      return x86::kMsrSysenterEsp;
+    case RegisterName::kTscDeadline:
+      return x86::kMsrTscDeadline;
+    case RegisterName::kVpRuntime:
+      return kMsrVpRuntime;
+    case RegisterName::kHypercall:
+      return kMsrHypercall;
+    case RegisterName::kGuestOsId:
+      return kMsrGuestOsId;
+    case RegisterName::kVpIndex:
+      return kMsrVpIndex;
+    case RegisterName::kTimeRefCount:
+      return kMsrTimeRefCount;
+    case RegisterName::kVpAssistPage:
+      return kMsrVpAssistPage;
+    case RegisterName::kReferenceTsc:
+      return kMsrReferenceTsc;
+    default:
+      return std::nullopt;
+  }
+}
+
+RegisterValue from_number(std::uint64_t value) { return {value, 0}; }
+
+std::optional<vtx::SegmentName> segment_of(RegisterName name) {
+  if (!is_between(name, RegisterName::kEs, RegisterName::kTr)) {
+    return std::nullopt;
+  }
+  // The interface numbers the segments as the processor does.
+  return static_cast<vtx::SegmentName>(number(name) - number(RegisterName::kEs));
+}
+
+std::uint64_t activity_state(VirtualProcessor& vp) {
+  const machine::LockGuard guard(vp.lock);
+  return (vp.suspend.startup ? kActivityStartupSuspend : 0) |
+         (vp.suspend.halt ? kActivityHaltSuspend : 0) |
+         (vp.suspend.idle ? kActivityIdleSuspend : 0);
+}
+
+std::uint64_t pending_interruption(const vtx::Event& event) {
+  if (!event.valid) {
+    return 0;
+  }
+  return PendingInterruption::kPending |
+         (static_cast<std::uint64_t>(event.type) << PendingInterruption::kTypeShift) |
+         (event.has_error_code ? PendingInterruption::kDeliverErrorCode : 0) |
+         (static_cast<std::uint64_t>(event.instruction_length & 0xF)
+          << PendingInterruption::kInstructionLengthShift) |
+         (static_cast<std::uint64_t>(event.vector) << PendingInterruption::kVectorShift) |
+         (static_cast<std::uint64_t>(event.error_code) << PendingInterruption::kErrorCodeShift);
+}
+
+bool set_pending_interruption(VirtualProcessor& vp, std::uint64_t value) {
+  const PendingInterruption wanted{value};
+  constexpr unsigned kNoSuchType = 1;
+  constexpr unsigned kTypes = 7;
+  if (wanted.vector() > 0xFF || wanted.type() == kNoSuchType || wanted.type() >= kTypes) {
+    return false;
+  }
+  vp.pending_event = {};
+  if (wanted.pending()) {
+    vp.pending_event = {.type = static_cast<vtx::EventType>(wanted.type()),
+                        .vector = static_cast<std::uint8_t>(wanted.vector()),
+                        .has_error_code = wanted.deliver_error_code(),
+                        .error_code = wanted.error_code(),
+                        .instruction_length = wanted.instruction_length(),
+                        .valid = true};
+  }
+  return true;
+}
+
+std::optional<std::uint64_t> read_number(VirtualProcessor& vp, RegisterName name) {
+  switch (name) {
+    case RegisterName::kExplicitSuspend: {
+      const machine::LockGuard guard(vp.lock);
+      return vp.suspend.explicitly ? kSuspended : 0;
+    }
+    case RegisterName::kInterceptSuspend: {
+      const machine::LockGuard guard(vp.lock);
+      return vp.suspend.intercept ? kSuspended : 0;
+    }
+    case RegisterName::kInternalActivityState:
+      return activity_state(vp);
+    case RegisterName::kPendingInterruption:
+      return pending_interruption(vp.pending_event);
+    case RegisterName::kInterruptState:
+      return (vtx::has_interrupt_shadow() ? kInterruptShadow : 0) |
+             (vtx::nmis_blocked() ? kNmiMasked : 0);
+    case RegisterName::kRip:
+      return vtx::read_rip();
+    case RegisterName::kRflags:
+      return vtx::read_rflags();
+    case RegisterName::kCr0:
+      return vtx::read_cr0();
+    case RegisterName::kCr2:
+      return vp.context.registers().cr2;
+    case RegisterName::kCr3:
+      return vtx::read_cr3();
+    case RegisterName::kCr4:
+      return vtx::read_cr4();
+    case RegisterName::kCr8: {
+      const machine::LockGuard guard(vp.lock);
+      return vp.apic.cr8();
+    }
+    case RegisterName::kDr7:
+      return vtx::read_dr7();
+    case RegisterName::kInitialApicId: {
+      const machine::LockGuard guard(vp.lock);
+      return vp.apic.id();
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Bits of RFLAGS that software may choose, and bit 1, which is always set.
+constexpr std::uint64_t kRflagsBits = 0x3F'7FD7;
+
+bool write_suspension(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
+                      std::uint64_t value) {
+  {
+    const machine::LockGuard guard(vp.lock);
+    switch (name) {
+      case RegisterName::kExplicitSuspend:
+        if (value > kSuspended) {
+          return false;
+        }
+        vp.suspend.explicitly = value != 0;
+        break;
+      case RegisterName::kInterceptSuspend:
+        // Only the hypervisor sets it (TLFS "Intercepts").
+        if ((value & ~kInterceptSuspendTlbFlushInhibit) != 0) {
+          return false;
+        }
+        vp.suspend.intercept = false;
+        break;
+      default:
+        if ((value & ~(kActivityStartupSuspend | kActivityHaltSuspend | kActivityIdleSuspend)) !=
+            0) {
+          return false;
+        }
+        vp.suspend.startup = (value & kActivityStartupSuspend) != 0;
+        vp.suspend.halt = (value & kActivityHaltSuspend) != 0;
+        vp.suspend.idle = (value & kActivityIdleSuspend) != 0;
+        break;
+    }
+  }
+  hypervisor.notify(vp);
+  return true;
+}
+
+bool write_interrupt_state(std::uint64_t value) {
+  if ((value & ~(kInterruptShadow | kNmiMasked)) != 0) {
+    return false;
+  }
+  vtx::set_interrupt_shadow((value & kInterruptShadow) != 0);
+  vtx::set_nmis_blocked((value & kNmiMasked) != 0);
+  return true;
+}
+
+bool write_cr8(VirtualProcessor& vp, std::uint64_t value) {
+  constexpr std::uint64_t kCr8Max = 15;
+  if (value > kCr8Max) {
+    return false;
+  }
+  const machine::LockGuard guard(vp.lock);
+  vp.apic.set_cr8(static_cast<std::uint8_t>(value));
+  return true;
+}
+
+bool write_number(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
+                  std::uint64_t value) {
+  const vtx::Capabilities& capabilities = this_processor().capabilities();
+  switch (name) {
+    case RegisterName::kExplicitSuspend:
+    case RegisterName::kInterceptSuspend:
+    case RegisterName::kInternalActivityState:
+      return write_suspension(hypervisor, vp, name, value);
+    case RegisterName::kPendingInterruption:
+      return set_pending_interruption(vp, value);
+    case RegisterName::kInterruptState:
+      return write_interrupt_state(value);
+    case RegisterName::kRip:
+      vtx::write_rip(value);
+      return true;
+    case RegisterName::kRflags:
+      if ((value & ~kRflagsBits) != 0) {
+        return false;
+      }
+      vtx::write_rflags(value | x86::kRflagsFixed);
+      return true;
+    case RegisterName::kCr0:
+      return vtx::write_cr0(capabilities, value);
+    case RegisterName::kCr2:
+      vp.context.registers().cr2 = value;
+      return true;
+    case RegisterName::kCr3:
+      vtx::write_cr3(value);
+      return true;
+    case RegisterName::kCr4:
+      return vtx::write_cr4(capabilities, value);
+    case RegisterName::kCr8:
+      return write_cr8(vp, value);
+    case RegisterName::kDr7:
+      vtx::write_dr7(value);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void write_table(bool is_idtr, const TableRegister& table) {
+  if (is_idtr) {
+    vtx::write_idtr(table);
+  } else {
+    vtx::write_gdtr(table);
+  }
+}
+
+}  // namespace
+
+RegisterResult read_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name) {
+  if (is_between(name, RegisterName::kRax, RegisterName::kR15)) {
+    const auto gpr = static_cast<std::uint8_t>(number(name) - number(RegisterName::kRax));
+    return from_number(vp.context.general_register(gpr));
+  }
+  if (const auto segment = segment_of(name)) {
+    return std::bit_cast<RegisterValue>(vtx::read_segment(*segment));
+  }
+  if (name == RegisterName::kGdtr || name == RegisterName::kIdtr) {
+    return std::bit_cast<RegisterValue>(name == RegisterName::kIdtr ? vtx::read_idtr()
+                                                                    : vtx::read_gdtr());
+  }
+  if (const auto msr = msr_of(name)) {
+    const auto value = read_guest_msr({hypervisor, vp, *msr});
+    if (!value) {
+      return std::unexpected(Status::kInvalidParameter);
+    }
+    return from_number(*value);
+  }
+  if (const auto value = read_number(vp, name)) {
+    return from_number(*value);
+  }
+  return std::unexpected(Status::kInvalidParameter);
+}
+
+Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
+                      const RegisterValue& value) {
+  vp.attention.store(1);
+  if (is_between(name, RegisterName::kRax, RegisterName::kR15)) {
+    const auto gpr = static_cast<std::uint8_t>(number(name) - number(RegisterName::kRax));
+    vp.context.set_general_register(gpr, value.low);
+    return Status::kSuccess;
+  }
+  if (const auto segment = segment_of(name)) {
+    vtx::write_segment(*segment, std::bit_cast<SegmentRegister>(value));
+    return Status::kSuccess;
+  }
+  if (name == RegisterName::kGdtr || name == RegisterName::kIdtr) {
+    write_table(name == RegisterName::kIdtr, std::bit_cast<TableRegister>(value));
+    return Status::kSuccess;
+  }
+  if (const auto msr = msr_of(name)) {
+    const auto written = write_guest_msr({hypervisor, vp, *msr}, value.low);
+    return written ? Status::kSuccess : Status::kInvalidParameter;
+  }
+  return write_number(hypervisor, vp, name, value.low) ? Status::kSuccess
+                                                       : Status::kInvalidParameter;
+}
+
+bool is_legal_initial_context(const InitialVpContext& initial) {
+  const vtx::Capabilities& capabilities = this_processor().capabilities();
+  return vtx::is_legal_cr0(initial.cr0) && vtx::is_legal_cr4(capabilities, initial.cr4) &&
+         vtx::is_legal_efer(initial.efer) && (initial.rflags & ~kRflagsBits) == 0;
+}
+
+void write_initial_context(VirtualProcessor& vp, const InitialVpContext& initial) {
+  const vtx::Capabilities& capabilities = this_processor().capabilities();
+  vtx::write_segment(vtx::SegmentName::kCs, initial.cs);
+  vtx::write_segment(vtx::SegmentName::kDs, initial.ds);
+  vtx::write_segment(vtx::SegmentName::kEs, initial.es);
+  vtx::write_segment(vtx::SegmentName::kFs, initial.fs);
+  vtx::write_segment(vtx::SegmentName::kGs, initial.gs);
+  vtx::write_segment(vtx::SegmentName::kSs, initial.ss);
+  vtx::write_segment(vtx::SegmentName::kTr, initial.tr);
+  vtx::write_segment(vtx::SegmentName::kLdtr, initial.ldtr);
+  vtx::write_idtr(initial.idtr);
+  vtx::write_gdtr(initial.gdtr);
+  INVARIANT(vtx::write_efer(initial.efer));
+  INVARIANT(vtx::write_cr4(capabilities, initial.cr4));
+  vtx::write_cr3(initial.cr3);
+  INVARIANT(vtx::write_cr0(capabilities, initial.cr0));
+  vtx::write_pat(initial.pat);
+  vtx::write_rsp(initial.rsp);
+  vtx::write_rflags(initial.rflags | x86::kRflagsFixed);
+  vtx::write_rip(initial.rip);
+  vp.context.registers() = {};
+  vp.attention.store(1);
+}
+
+}  // namespace hv

@@ -1,0 +1,21 @@
+#include "hv/virtual_processor.h"
+
+#include "hv/partition.h"
+
+namespace hv {
+
+static_assert(sizeof(VirtualProcessor) <= machine::kPageSize);
+
+VirtualProcessor::VirtualProcessor(Partition& its_partition, VpIndex its_index,
+                                   const VpPages& its_pages)
+    : partition(its_partition),
+      index(its_index),
+      pages(its_pages),
+      context(its_pages.vmcs),
+      synic(its_pages.message, its_pages.event_flags) {
+  apic.reset(static_cast<std::uint32_t>(its_index));
+  intercept_entry.owner = &intercept_owner;
+  intercept_entry.payload = intercept_payload.data();
+}
+
+}  // namespace hv

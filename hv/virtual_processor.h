@@ -1,0 +1,90 @@
+// One virtual processor: its registers, its interrupt controllers and timers, and why it may not
+// run. It lies in one page that was deposited for its partition.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "hv/apic/local_apic.h"
+#include "hv/lock_order.h"
+#include "hv/processor/schedulable.h"
+#include "hv/synic/synic.h"
+#include "hv/timer/synthetic_timers.h"
+#include "hv/tlfs/partition.h"
+#include "hv/tlfs/register_values.h"
+#include "hv/vtx/exit.h"
+#include "hv/vtx/guest_context.h"
+#include "machine/shared.h"
+#include "machine/spin_lock.h"
+
+namespace hv {
+
+class Partition;
+
+/// Pages that a virtual processor takes from its partition's pool.
+struct VpPages {
+  machine::Spn object;
+  machine::Spn vmcs;
+  machine::Spn message;
+  machine::Spn event_flags;
+  machine::Spn assist;
+};
+
+/// Why a virtual processor may not run.
+struct SuspendState {
+  bool explicitly = false;
+  bool intercept = false;
+  /// Waits for HvCallStartVirtualProcessor or a startup IPI.
+  bool startup = false;
+  bool halt = false;
+  bool idle = false;
+
+  [[nodiscard]] constexpr bool stopped() const { return explicitly || intercept || startup; }
+  /// Waits for an interrupt, and runs on when there is one.
+  [[nodiscard]] constexpr bool waits_for_interrupt() const { return halt || idle; }
+};
+
+class VirtualProcessor final : public Schedulable {
+ public:
+  VirtualProcessor(Partition& its_partition, VpIndex its_index, const VpPages& its_pages);
+
+  Partition& partition;
+  const VpIndex index;
+  const VpPages pages;
+
+  // Belong to the logical processor that runs it, or to whoever has stopped it.
+  vtx::GuestContext context;
+  /// Delivered with the next entry.
+  vtx::Event pending_event;
+  /// When the run loop has to look at it again even if nobody asks, in TSC ticks.
+  std::uint64_t look_again_at = 0;
+  /// When it wants to be woken from the block it goes into.
+  std::uint64_t wake_at = kNoDeadline;
+  /// The next entry exits as soon as the guest takes interrupts.
+  bool interrupt_window = false;
+
+  /// Not zero: somebody changed what prepare_to_run() looks at.
+  machine::Shared<std::uint32_t> attention{1};
+
+  machine::SpinLock lock{kVirtualProcessorRank};
+  // --- Under the lock --------------------------------------------------------
+  SuspendState suspend;
+  Synic synic;
+  SyntheticTimers timers;
+  LocalApic apic;
+  /// Interrupts of the root's devices, which come with their vector and pass the local APIC by.
+  std::array<std::uint64_t, 4> external_vectors{};
+  bool nmi_pending = false;
+  /// Asked for by other processors; carried out where the registers are at hand.
+  bool init_pending = false;
+  std::optional<std::uint8_t> startup_vector;
+  OverlayPageRegister vp_assist;
+
+  /// The one intercept message that can be under way; see intercept.h.
+  MessageOwner intercept_owner;
+  QueuedMessage intercept_entry;
+  std::array<std::byte, kMessagePayloadBytes> intercept_payload{};
+};
+
+}  // namespace hv

@@ -1,0 +1,116 @@
+#include "hv/vtx/exit_dispatch.h"
+
+#include "hv/hypercall/hypercall_exit.h"
+#include "hv/hypervisor.h"
+#include "hv/intercept.h"
+#include "hv/msr/msr_exit.h"
+#include "hv/processor/instruction_exits.h"
+#include "hv/vtx/event_injection.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+
+namespace hv::vtx {
+namespace {
+
+using machine::vmx::ExitReason;
+
+/// The processor found the guest's own state illegal: somebody wrote it so.
+void report_failed_entry(LogicalProcessor& processor, VirtualProcessor& vp) {
+  intercept_invalid_register_value(processor.hypervisor(), vp);
+}
+
+}  // namespace
+
+void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit& exit) {
+  processor.count_exit(exit.reason);
+  if (exit.entry_failed) {
+    report_failed_entry(processor, vp);
+    return;
+  }
+  vp.pending_event = interrupted_event();
+  switch (exit.reason) {
+    case ExitReason::kExternalInterrupt:
+      processor.take_physical_interrupt(exit_event().vector);
+      return;
+    case ExitReason::kPreemptionTimer:
+      return;  // the run loop looks at what is due
+    case ExitReason::kInterruptWindow:
+    case ExitReason::kNmiWindow:
+      vp.attention.store(1);
+      return;
+    case ExitReason::kVmcall:
+      handle_hypercall(processor, vp);
+      return;
+    case ExitReason::kRdmsr:
+      handle_rdmsr(processor, vp);
+      return;
+    case ExitReason::kWrmsr:
+      handle_wrmsr(processor, vp);
+      return;
+    case ExitReason::kHlt:
+      handle_hlt(vp);
+      return;
+    case ExitReason::kCpuid:
+      handle_cpuid(processor, vp);
+      return;
+    case ExitReason::kIoInstruction:
+      handle_io(processor, vp);
+      return;
+    case ExitReason::kControlRegister:
+      handle_control_register(processor, vp);
+      return;
+    case ExitReason::kEptViolation:
+      handle_ept_violation(processor, vp);
+      return;
+    case ExitReason::kTripleFault:
+      intercept_unrecoverable_exception(processor.hypervisor(), vp);
+      return;
+    case ExitReason::kExceptionOrNmi:
+      return;  // an NMI for this processor: no source is programmed
+    case ExitReason::kInvd:
+    case ExitReason::kWbinvd:
+      complete_instruction();  // memory is coherent
+      return;
+    case ExitReason::kXsetbv:
+    case ExitReason::kRdpmc:
+      vp.pending_event = hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+      return;
+    case ExitReason::kPause:
+      complete_instruction();
+      return;
+    case ExitReason::kVmclear:
+    case ExitReason::kVmlaunch:
+    case ExitReason::kVmptrld:
+    case ExitReason::kVmptrst:
+    case ExitReason::kVmread:
+    case ExitReason::kVmresume:
+    case ExitReason::kVmwrite:
+    case ExitReason::kVmxoff:
+    case ExitReason::kVmxon:
+    case ExitReason::kInvept:
+    case ExitReason::kInvvpid:
+    case ExitReason::kMwait:
+    case ExitReason::kMonitor:
+      vp.pending_event = hardware_exception(machine::x86::kVectorInvalidOpcode);
+      return;
+    case ExitReason::kTaskSwitch:
+      intercept_unsupported_feature(processor.hypervisor(), vp,
+                                    UnsupportedFeatureMessage::kTaskSwitch);
+      return;
+    case ExitReason::kInit:
+    case ExitReason::kStartupIpi:
+    case ExitReason::kInvlpg:
+    case ExitReason::kRdtsc:
+    case ExitReason::kRdtscp:
+    case ExitReason::kDebugRegister:
+    case ExitReason::kTprBelowThreshold:
+    case ExitReason::kEptMisconfiguration:
+    case ExitReason::kEntryFailureGuestState:
+    case ExitReason::kEntryFailureMsrLoading:
+    case ExitReason::kEntryFailureMachineCheck:
+      break;  // the controls in use rule these out
+  }
+  INVARIANT(false);
+}
+
+}  // namespace hv::vtx
