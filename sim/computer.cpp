@@ -13,6 +13,8 @@ thread_local constinit Computer* current_computer = nullptr;
 namespace {
 
 constexpr std::size_t kOperationsInMessage = 12;
+constexpr machine::Site kIpiDelay{"sim.interrupt.delay"};
+constexpr std::uint32_t kIpiDelaySteps = 64;
 
 }  // namespace
 
@@ -91,7 +93,6 @@ std::uint32_t Computer::decide(const machine::Site& site, std::uint32_t domain) 
 
 void Computer::send_interrupt(LogicalProcessor& from, const InterruptCommand& command) {
   using Shorthand = InterruptCommand::Shorthand;
-  const std::uint64_t at_ns = now_ns() + cost::kIpi;
   for (const auto& processor : processors_) {
     const std::uint32_t id = processor->apic.id();
     const bool named = command.logical
@@ -104,7 +105,10 @@ void Computer::send_interrupt(LogicalProcessor& from, const InterruptCommand& co
             ? processor.get() != &from
             : command.shorthand == Shorthand::kAll || named || command.destination == 0xFFFF'FFFF;
     if (wanted) {
-      processor->deliver_later(at_ns, command);
+      // From half to twice the usual time.
+      const std::uint64_t delay =
+          cost::kIpi / 2 + cost::kIpi * 3 / 2 * decide(kIpiDelay, kIpiDelaySteps) / kIpiDelaySteps;
+      processor->deliver_later(now_ns() + delay, command);
     }
   }
 }

@@ -6,6 +6,7 @@
 #include "machine/vmx_architecture.h"
 #include "machine/vmx_root.h"
 #include "machine/x86.h"
+#include "tests/sim/run_world.h"
 #include "tests/sim/tiny_hypervisor.h"
 
 namespace {
@@ -38,17 +39,6 @@ void end(std::uint64_t code) {
   static_cast<void>(machine::hypercall(Gpa(tiny::kHypercallPage), 1, code, 0));
 }
 
-sim::RunResult run(sim::WorldConfiguration configuration, std::uint64_t seed = 1) {
-  sim::SeededDecider decider(seed);
-  sim::World world(std::move(configuration), decider);
-  sim::RunResult result = world.run();
-  for (const sim::Violation& violation : result.violations) {
-    UNSCOPED_INFO(violation.property << ": " << violation.message);
-  }
-  UNSCOPED_INFO(sim::name_of(result.outcome) << " " << result.error);
-  return result;
-}
-
 }  // namespace
 
 TEST_CASE("a guest's operations reach memory, the hypervisor and back", "[sim][world]") {
@@ -64,10 +54,174 @@ TEST_CASE("a guest's operations reach memory, the hypervisor and back", "[sim][w
                       identity.ecx == 2 && identity.edx == 3 && sum == 42;
     end(fine ? 0 : 99);
   };
-  const sim::RunResult result = run(tiny::world(hypervisor, kernel));
+  const sim::RunResult result = tiny::run_world(tiny::world(hypervisor, kernel));
   CHECK(result.passed());
   CHECK(result.vm_exits[static_cast<std::size_t>(ExitReason::kVmcall)] == 2);
   CHECK(result.vm_exits[static_cast<std::size_t>(ExitReason::kCpuid)] == 1);
   CHECK(result.hypercalls.at(7) == 1);
   CHECK(result.virtual_ns > 0);
+}
+
+TEST_CASE("a hypercall whose RIP stays is executed again, with the registers as they are now",
+          "[sim][world]") {
+  const auto handle = [](tiny::Guest& guest) {
+    if (guest.reason == ExitReason::kVmcall && guest.registers.rcx == 7 && guest.registers.r8 < 5) {
+      ++guest.registers.r8;
+      return;
+    }
+    serve(guest);
+  };
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    tiny::run(information, lp, nullptr, decltype(handle)());
+  };
+  const auto kernel = [] {
+    end(machine::hypercall(Gpa(tiny::kHypercallPage), 7, 30, 0) == 35 ? 0 : 1);
+  };
+  const sim::RunResult result = tiny::run_world(tiny::world(hypervisor, kernel));
+  CHECK(result.passed());
+  CHECK(result.vm_exits[static_cast<std::size_t>(ExitReason::kVmcall)] == 7);
+}
+
+TEST_CASE("a hypervisor that forgets to advance RIP runs the instruction for ever",
+          "[sim][world]") {
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    tiny::run(information, lp, nullptr, [](tiny::Guest&) {});
+  };
+  const auto kernel = [] {
+    static_cast<void>(machine::cpuid(0, 0));
+    end(0);
+  };
+  sim::WorldConfiguration configuration = tiny::world(hypervisor, kernel);
+  configuration.limits.virtual_ns = 10'000'000;
+  const sim::RunResult result = tiny::run_world(configuration);
+  CHECK(result.outcome == sim::Outcome::kTimeLimit);
+  CHECK(result.vm_exits[static_cast<std::size_t>(ExitReason::kCpuid)] > 1000);
+}
+
+TEST_CASE("an access that the EPT refuses happens once it is allowed", "[sim][world]") {
+  const auto handle = [](tiny::Guest& guest) {
+    if (guest.reason == ExitReason::kEptViolation) {
+      tiny::set_small_page(tiny::kSmallPage + 0x1000, vmx::kEptRead | vmx::kEptWrite);
+      return;
+    }
+    serve(guest);
+  };
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    tiny::run(information, lp, [] { tiny::set_small_page(0, 0); }, decltype(handle)());
+  };
+  const auto kernel = [] {
+    machine::store_u32(Gpa(tiny::kSmallPage + 8), 77);
+    end(machine::load_u32(Gpa(tiny::kSmallPage + 0x1008)) == 77 ? 0 : 1);
+  };
+  const sim::RunResult result = tiny::run_world(tiny::world(hypervisor, kernel));
+  CHECK(result.passed());
+  CHECK(result.vm_exits[static_cast<std::size_t>(ExitReason::kEptViolation)] == 1);
+}
+
+TEST_CASE("a skipped INVEPT lets a guest reach what was unmapped", "[sim][world]") {
+  // Control 7 takes the small page away; 8 does so and invalidates.
+  const auto handle = [](tiny::Guest& guest) {
+    if (guest.reason == ExitReason::kVmcall && guest.registers.rcx >= 7) {
+      tiny::set_small_page(0, 0);
+      if (guest.registers.rcx == 8) {
+        tiny::invalidate();
+      }
+      tiny::advance();
+    } else if (guest.reason == ExitReason::kEptViolation) {
+      machine::stop(0);
+    } else {
+      serve(guest);
+    }
+  };
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    tiny::run(information, lp, nullptr, decltype(handle)());
+  };
+  const auto forgetful = [] {
+    static_cast<void>(machine::load_u32(Gpa(tiny::kSmallPage)));
+    static_cast<void>(machine::hypercall(Gpa(tiny::kHypercallPage), 7, 0, 0));
+    static_cast<void>(machine::load_u32(Gpa(tiny::kSmallPage)));
+    end(1);
+  };
+  const auto careful = [] {
+    static_cast<void>(machine::load_u32(Gpa(tiny::kSmallPage)));
+    static_cast<void>(machine::hypercall(Gpa(tiny::kHypercallPage), 8, 0, 0));
+    static_cast<void>(machine::load_u32(Gpa(tiny::kSmallPage)));
+    end(1);
+  };
+  CHECK(tiny::run_world(tiny::world(hypervisor, forgetful)).stop_code == 1);
+  CHECK(tiny::run_world(tiny::world(hypervisor, careful)).passed());
+}
+
+TEST_CASE("an exception for a tried MSR access is the result of the try", "[sim][world]") {
+  const auto handle = [](tiny::Guest& guest) {
+    if (guest.reason == ExitReason::kRdmsr || guest.reason == ExitReason::kWrmsr) {
+      if (guest.registers.rcx == 0x4000'0001) {
+        guest.registers.rax = 5;
+        guest.registers.rdx = 6;
+        tiny::advance();
+      } else {
+        tiny::inject_exception(machine::x86::kVectorGeneralProtection);
+      }
+      return;
+    }
+    serve(guest);
+  };
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    tiny::run(information, lp, nullptr, decltype(handle)());
+  };
+  const auto kernel = [] {
+    const auto known = machine::try_read_msr(0x4000'0001);
+    const auto unknown = machine::try_read_msr(0x4000'0002);
+    const auto written = machine::try_write_msr(0x4000'0002, 1);
+    const machine::Exception refused{machine::x86::kVectorGeneralProtection, 0};
+    const bool fine = known == 0x6'0000'0005 && !unknown && unknown.error() == refused &&
+                      !written && written.error() == refused;
+    end(fine ? 0 : 1);
+  };
+  CHECK(tiny::run_world(tiny::world(hypervisor, kernel)).passed());
+}
+
+TEST_CASE("a program stays within its link set", "[sim][world]") {
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    tiny::run(information, lp, nullptr, serve);
+  };
+  const auto kernel = [] { static_cast<void>(machine::load_u32(machine::Spa(0x1000))); };
+  const sim::RunResult guest = tiny::run_world(tiny::world(hypervisor, kernel));
+  REQUIRE(guest.violations.size() == 1);
+  CHECK(guest.violations[0].property == "programs stay within their link set");
+
+  const auto confused = [](const machine::BootInformation&, std::uint32_t) {
+    static_cast<void>(machine::load_u32(Gpa(0x1000)));
+  };
+  const sim::RunResult root = tiny::run_world(tiny::world(confused, kernel));
+  REQUIRE(root.violations.size() == 1);
+  CHECK(root.violations[0].property == "programs stay within their link set");
+}
+
+TEST_CASE("a broken invariant tells the expression, the place and the last operations",
+          "[sim][world]") {
+  const auto hypervisor = [](const machine::BootInformation&, std::uint32_t) {
+    machine::store_u32(machine::Spa(0x4000), 77);
+    INVARIANT(2 + 2 == 5);
+  };
+  const sim::RunResult result = tiny::run_world(tiny::world(hypervisor, [] {}));
+  REQUIRE(result.violations.size() == 1);
+  const sim::Violation& violation = result.violations[0];
+  CHECK(violation.property == "invariant");
+  CHECK_THAT(violation.message, Catch::Contains("tests/sim/world_test.cpp"));
+  CHECK_THAT(violation.message, Catch::Contains("2 + 2 == 5"));
+  CHECK_THAT(violation.message, Catch::Contains("store 0x4000 0x4d"));
+  CHECK(violation.virtual_ns > 0);
+}
+
+TEST_CASE("locks are taken in ascending rank", "[sim][world]") {
+  const auto hypervisor = [](const machine::BootInformation&, std::uint32_t) {
+    machine::SpinLock low{machine::LockRank{1}};
+    machine::SpinLock high{machine::LockRank{2}};
+    high.acquire();
+    low.acquire();
+  };
+  const sim::RunResult result = tiny::run_world(tiny::world(hypervisor, [] {}));
+  REQUIRE(result.violations.size() == 1);
+  CHECK(result.violations[0].property == "lock order");
 }
