@@ -1,0 +1,75 @@
+#include "tests/hv/test_kernel.h"
+
+#include "hv/boot.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+#include "sim/decider.h"
+
+namespace test_kernel {
+namespace {
+
+namespace x86 = machine::x86;
+
+void write_code_then_stop(std::uint32_t code) {
+  // Only success powers the computer off; anything else crashes the root, with the code in sight.
+  if (code == 0) {
+    static_cast<void>(machine::hypercall(
+        kHypercallPage, hv::HypercallControl(hv::CallCode::kEnterSleepState).fast().value(),
+        hv::EnterSleepStateInput::kOff, 0));
+  }
+  INVARIANT(code == 0);
+}
+
+}  // namespace
+
+sim::WorldConfiguration world(void (*root)(), std::uint32_t logical_processors) {
+  sim::WorldConfiguration configuration;
+  configuration.logical_processors = logical_processors;
+  configuration.hypervisor.entry = hv::boot;
+  sim::GuestProgram program;
+  program.name = "root";
+  program.boot = root;
+  program.boot_processor = root;
+  program.load_gpa = 0x200'0000;
+  program.max_processors = 4;
+  configuration.guests.push_back(program);
+  configuration.limits.virtual_ns = 5'000'000'000;
+  return configuration;
+}
+
+sim::RunResult run(const sim::WorldConfiguration& configuration, std::uint64_t seed) {
+  sim::SeededDecider decider(seed);
+  sim::World computer(configuration, decider);
+  return computer.run();
+}
+
+void end(std::uint32_t code) {
+  write_code_then_stop(code);
+  for (;;) {
+    machine::pause();
+  }
+}
+
+void check(bool condition, std::uint32_t line) {
+  if (!condition) {
+    end(line);
+  }
+}
+
+void begin() {
+  machine::write_msr(hv::kMsrGuestOsId, hv::open_source_guest_os_id(1, 1));
+  machine::write_msr(hv::kMsrHypercall,
+                     hv::OverlayPageRegister(kHypercallPage.page(), true).value());
+  machine::write_msr(x86::kX2ApicSvr, x86::kApicSoftwareEnable | 0xFF);
+  machine::write_msr(hv::kMsrSimp, hv::OverlayPageRegister(kMessagePage.page(), true).value());
+  machine::write_msr(hv::kMsrSiefp,
+                     hv::OverlayPageRegister(kEventFlagsPage.page(), true).value());
+  machine::write_msr(hv::kMsrScontrol, hv::kScontrolEnable);
+}
+
+hv::HypercallResult call(hv::HypercallControl control) {
+  return hv::HypercallResult(machine::hypercall(kHypercallPage, control.value(),
+                                                kInputPage.value(), kOutputPage.value()));
+}
+
+}  // namespace test_kernel
