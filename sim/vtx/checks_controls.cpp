@@ -34,7 +34,7 @@ bool is_msr_area(C c, Vmcs32 count_field, Vmcs64 address_field) {
 
 bool implies(bool condition, bool consequence) { return !condition || consequence; }
 
-constexpr auto kControlChecks = std::to_array<Check>({
+constexpr Check kControlChecks[] = {
     {"pin-based controls have their fixed bits", kExecution,
      [](C c) { return c.capabilities.pin_based.permits(c.pin); }},
     {"primary processor-based controls have their fixed bits", kExecution,
@@ -94,7 +94,7 @@ constexpr auto kControlChecks = std::to_array<Check>({
      [](C c) {
        return is_msr_area(c, Vmcs32::kVmEntryMsrLoadCount, Vmcs64::kVmEntryMsrLoadAddress);
      }},
-});
+};
 
 // --- Event injection (26.2.1.3) ------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ bool pushes_error_code(C c, const Injection& event) {
          ((kVectorsWithErrorCode >> event.vector) & 1) != 0;
 }
 
-constexpr auto kInjectionChecks = std::to_array<Check>({
+constexpr Check kInjectionChecks[] = {
     {"the injected event has a type that exists", kEntry,
      [](C c) {
        // Type 1 is reserved; type 7 needs the monitor trap flag, which the processor lacks.
@@ -164,7 +164,7 @@ constexpr auto kInjectionChecks = std::to_array<Check>({
                           event.type <= vmx::kEventTypeSoftwareException,
                       length >= 1 && length <= 15);
      }},
-});
+};
 
 }  // namespace
 

@@ -56,7 +56,7 @@ bool cr0_has_fixed_bits(C c) {
   return (cr0 & must_be_1) == must_be_1 && (cr0 & ~c.capabilities.cr0_fixed1) == 0;
 }
 
-constexpr auto kRegisterChecks = std::to_array<Check>({
+constexpr Check kRegisterChecks[] = {
     {"guest CR0 has its fixed bits", kRegisters, cr0_has_fixed_bits},
     {"paging needs protection", kRegisters, [](C c) { return implies(paging(c), protection(c)); }},
     {"guest CR4 has its fixed bits", kRegisters,
@@ -131,7 +131,7 @@ constexpr auto kRegisterChecks = std::to_array<Check>({
        return true;
      },
      kPdpteFailure},
-});
+};
 
 // --- RIP, RFLAGS, activity, interruptibility: checked at every entry -----------------------------
 
@@ -198,7 +198,7 @@ bool link_pointer_is_a_vmcs(C c) {
          c.platform.load_u32(machine::Spa(pointer)) == c.capabilities.revision();
 }
 
-constexpr auto kActivityChecks = std::to_array<Check>({
+constexpr Check kActivityChecks[] = {
     {"guest RIP fits the guest's mode", kRipRflags,
      [](C c) {
        const std::uint64_t rip = c.get(VmcsNatural::kGuestRip);
@@ -275,7 +275,7 @@ constexpr auto kActivityChecks = std::to_array<Check>({
      single_step_is_pending_as_it_must},
     {"the link pointer names a VMCS, or none", kNonRegister, link_pointer_is_a_vmcs,
      kLinkPointerFailure},
-});
+};
 
 }  // namespace
 

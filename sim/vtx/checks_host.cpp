@@ -33,7 +33,7 @@ bool is_canonical(C c) {
   return c.capabilities.is_canonical(c.get(field));
 }
 
-constexpr auto kHostChecks = std::to_array<Check>({
+constexpr Check kHostChecks[] = {
     {"host CR0 has its fixed bits", kRegisters,
      [](C c) {
        return has_fixed_bits(c.get(VmcsNatural::kHostCr0), c.capabilities.cr0_fixed0,
@@ -94,7 +94,7 @@ constexpr auto kHostChecks = std::to_array<Check>({
      [](C c) {
        return !host_is_64_bit(c) || c.capabilities.is_canonical(c.get(VmcsNatural::kHostRip));
      }},
-});
+};
 
 }  // namespace
 

@@ -164,7 +164,7 @@ bool ldtr_if_usable(C c, bool (*rule)(const Descriptor&)) {
   return !d.usable || rule(d);
 }
 
-constexpr auto kSegmentChecks = std::to_array<Check>({
+constexpr Check kSegmentChecks[] = {
     {"TR selects from the GDT", kSection, [](C c) { return !Descriptor(c, kTr).local(); }},
     {"LDTR selects from the GDT", kSection,
      [](C c) { return ldtr_if_usable(c, [](const Descriptor& d) { return !d.local(); }); }},
@@ -240,7 +240,7 @@ constexpr auto kSegmentChecks = std::to_array<Check>({
      [](C c) {
        return ldtr_if_usable(c, [](const Descriptor& d) { return d.granularity_fits(); });
      }},
-});
+};
 
 }  // namespace
 
