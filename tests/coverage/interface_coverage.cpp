@@ -1,0 +1,107 @@
+// Prints docs/interface-coverage.md from the hypervisor's dispatch tables.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string>
+
+#include "hv/cpuid/cpuid_table.h"
+#include "hv/hypercall/call_table.h"
+#include "hv/msr/msr_table.h"
+#include "tests/coverage/interface_lists.h"
+
+namespace {
+
+std::string privilege_bits(std::uint64_t mask) {
+  std::string text;
+  for (unsigned bit = 0; bit < 64; ++bit) {
+    if ((mask >> bit & 1) != 0) {
+      text += fmt::format("{}{}", text.empty() ? "" : ", ", bit);
+    }
+  }
+  return text.empty() ? "-" : text;
+}
+
+void print_call(const coverage::InterfaceCall& call) {
+  const hv::CallEntry* const entry = hv::find_call(call.code);
+  if (entry == nullptr) {
+    fmt::print("| 0x{:04X} | {} | no: INVALID_HYPERCALL_CODE | | | |\n", call.code, call.name);
+    return;
+  }
+  const hv::CallDescription& description = entry->description;
+  fmt::print("| 0x{:04X} | {} | yes | {} | {} | {} |\n", call.code, call.name,
+             description.rep == hv::RepKind::kRep ? "rep" : "simple",
+             description.fast == hv::FastForm::kAllowed ? "yes" : "no",
+             privilege_bits(description.privilege));
+}
+
+void print_calls() {
+  fmt::print(
+      "## Hypercalls\n\n| code | call | works | kind | fast form | privilege bit |\n"
+      "| --- | --- | --- | --- | --- | --- |\n");
+  for (const coverage::InterfaceCall& call : coverage::interface_calls()) {
+    print_call(call);
+  }
+}
+
+const hv::MsrDescription* find_msr(std::uint32_t number) {
+  const auto table = hv::msr_table();
+  const auto found = std::ranges::find_if(table, [number](const hv::MsrDescription& entry) {
+    return entry.first <= number && number <= entry.last;
+  });
+  return found == table.end() ? nullptr : &*found;
+}
+
+void print_msr_row(std::uint32_t first, std::uint32_t last, std::string_view name) {
+  const std::string number = first == last ? fmt::format("0x{:08X}", first)
+                                           : fmt::format("0x{:08X}-{:02X}", first, last & 0xFF);
+  const hv::MsrDescription* const entry = find_msr(first);
+  if (entry == nullptr) {
+    fmt::print("| {} | {} | no: #GP | |\n", number, name);
+    return;
+  }
+  fmt::print("| {} | {} | {}{} | {} |\n", number, name, entry->read != nullptr ? "R" : "",
+             entry->write != nullptr ? "W" : "", privilege_bits(entry->privilege));
+}
+
+void print_msrs() {
+  fmt::print(
+      "\n## Synthetic MSRs\n\n| MSR | name | access | privilege bit |\n"
+      "| --- | --- | --- | --- |\n");
+  for (const coverage::InterfaceMsr& msr : coverage::interface_msrs()) {
+    print_msr_row(msr.first, msr.last, msr.name);
+  }
+  fmt::print(
+      "\n## Architectural MSRs that a guest has\n\n| MSR | name | access | privilege bit |\n"
+      "| --- | --- | --- | --- |\n");
+  for (const hv::MsrDescription& entry : hv::msr_table()) {
+    if (entry.first < 0x40000000 || entry.first > 0x4000FFFF) {
+      print_msr_row(entry.first, entry.last, entry.name);
+    }
+  }
+}
+
+void print_leaves() {
+  hv::CpuidSubject subject;
+  subject.privileges = hv::PrivilegeMask(~std::uint64_t{0});
+  fmt::print(
+      "\n## CPUID, as a partition with every privilege sees it\n\n"
+      "| leaf | what | EAX | EBX | ECX | EDX |\n| --- | --- | --- | --- | --- | --- |\n");
+  for (const coverage::InterfaceLeaf& leaf : coverage::interface_leaves()) {
+    const machine::CpuidResult answer = hv::hypervisor_cpuid(subject, leaf.leaf);
+    fmt::print("| 0x{:08X} | {} | {:08X} | {:08X} | {:08X} | {:08X} |\n", leaf.leaf, leaf.meaning,
+               answer.eax, answer.ebx, answer.ecx, answer.edx);
+  }
+}
+
+}  // namespace
+
+int main() {
+  fmt::print(
+      "# Interface coverage\n\nGenerated from the dispatch tables of `hv/` by "
+      "`tests/coverage/`; a test holds it current.\nWhat is not there answers as the "
+      "interface says for an absent feature.\n\n");
+  print_calls();
+  print_msrs();
+  print_leaves();
+  return 0;
+}
