@@ -75,6 +75,8 @@ void Hypervisor::create_root() {
     const machine::LockGuard guard(management_lock);
     root.privileges = kRootPrivileges;
     root.weight = kRootWeight;
+    root.hypercall_register.store(
+        OverlayPageRegister(machine::Gpn(hypercall_page_.value()), false).value());
     INVARIANT(initialize_partition(*this, root) == Status::kSuccess);
     map_root_memory(root, split);
     INVARIANT(create_vp(*this, root, VpIndex{0}, 0) == Status::kSuccess);

@@ -125,6 +125,11 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
   vp->suspend.explicitly = true;
   vp->suspend.startup = index != VpIndex{0};
   vp->pinned_lp = pinned_lp;
+  if (partition.is_root()) {
+    // Where the pages really lie: the root sees nothing else there.
+    vp->synic.preset_pages(machine::Gpn(vp_pages.message.value()),
+                           machine::Gpn(vp_pages.event_flags.value()));
+  }
   vp->lp = pinned_lp != kNoLp ? pinned_lp
                               : static_cast<std::uint32_t>(index) % hypervisor.processor_count();
   vp->urgent = partition.is_root();
