@@ -57,8 +57,12 @@ bool is_plainly_runnable(const Vmcs& vmcs, const Capabilities& capabilities) {
   constexpr std::uint32_t kCodeSegmentLong = 1u << 13;
   const std::uint64_t rip = vmcs.get(VmcsNatural::kGuestRip);
   const std::uint64_t rflags = vmcs.get(VmcsNatural::kGuestRflags);
-  return (vmcs.get32(Vmcs32::kVmEntryInterruptionInformation) & vmx::kEventValid) == 0 &&
-         vmcs.get(Vmcs32::kGuestInterruptibilityState) == 0 &&
+  // Nothing is injected, or an external interrupt into a guest that takes interrupts.
+  const std::uint32_t event = vmcs.get32(Vmcs32::kVmEntryInterruptionInformation);
+  const bool event_fits =
+      (event & vmx::kEventValid) == 0 ||
+      ((event & ~0xFFu) == vmx::kEventValid && (rflags & machine::x86::kRflagsIf) != 0);
+  return event_fits && vmcs.get(Vmcs32::kGuestInterruptibilityState) == 0 &&
          vmcs.get(Vmcs32::kGuestActivityState) == vmx::kActivityActive &&
          vmcs.get(VmcsNatural::kGuestPendingDebugExceptions) == 0 &&
          (rflags & (kRflagsReserved | kRflagsVm)) == machine::x86::kRflagsFixed &&

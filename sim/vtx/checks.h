@@ -78,7 +78,8 @@ inline constexpr std::uint8_t kCheckGroups = 6;
 [[nodiscard]] const Check* find_failure(CheckGroup group, const CheckContext& context);
 
 /// True only if every check of kInjection and kGuestActivity holds: the common state in one look
-/// (nothing injected, nothing blocked, active, no pending debug exceptions, 64-bit code).
+/// (nothing but an external interrupt injected, nothing blocked, active, no pending debug
+/// exceptions, 64-bit code).
 [[nodiscard]] bool is_plainly_runnable(const Vmcs& vmcs, const Capabilities& capabilities);
 
 /// Whether the checks of guest registers and segments read what software can change without

@@ -53,6 +53,15 @@ struct Event {
          (event.has_error_code ? machine::vmx::kEventErrorCodeValid : 0);
 }
 
+/// An exit that came while an event was on its way through the IDT: the hypervisor learns of the
+/// event, whose injection the exit ends, and delivers it again (SDM vol. 3 27.2.3).
+[[nodiscard]] constexpr Exit while_delivering(Exit cause, const Event& event) {
+  cause.idt_vectoring_information = interruption_information(event);
+  cause.idt_vectoring_error_code = event.error_code;
+  cause.instruction_length = event.instruction_length;
+  return cause;
+}
+
 /// IN, OUT, INS or OUTS (SDM vol. 3 table 27-5).
 struct IoAccess {
   std::uint16_t port = 0;

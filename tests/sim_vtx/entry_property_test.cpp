@@ -85,6 +85,8 @@ TEST_CASE("the common state in one look is one that every check lets pass",
   const std::vector<std::uint32_t> fields = writable_fields();
   const bool holds = rc::check([&] {
     TestProcessor p;
+    p.write(Vmcs32::kVmEntryInterruptionInformation,
+            *rc::gen::element<std::uint64_t>(0, 0x8000'0030, 0x8000'0130, 0x8000'0202));
     const int steps = *rc::gen::inRange(0, 6);
     for (int i = 0; i < steps; ++i) {
       const Write write = draw_write(p, fields);

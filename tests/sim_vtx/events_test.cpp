@@ -181,6 +181,18 @@ TEST_CASE("an injected interrupt wakes a halted guest and runs with interrupts d
   CHECK_FALSE(p.cpu.interrupts_enabled());
 }
 
+TEST_CASE("an exit in the middle of a delivery hands the event back", "[vtx][events][injection]") {
+  TestProcessor p;
+  p.inject(vmx::kEventTypeHardwareException, x86::kVectorPageFault, vmx::kEventErrorCodeValid);
+  p.write(Vmcs32::kVmEntryExceptionErrorCode, 2);
+  const EntryResult result = p.launch();
+  REQUIRE(result.event);
+  p.cpu.exit(while_delivering({.reason = ExitReason::kEptViolation}, *result.event), 0);
+  CHECK(p.read(VmcsReadOnly32::kIdtVectoringInformation) == 0x8000'0B0E);
+  CHECK(p.read(VmcsReadOnly32::kIdtVectoringErrorCode) == 2);
+  CHECK(p.read(VmcsReadOnly32::kExitReason) == 48);
+}
+
 TEST_CASE("delivery ends the shadows, and an NMI blocks NMIs until IRET", "[vtx][events]") {
   TestProcessor p;
   REQUIRE(p.launch().outcome == EntryOutcome::kEntered);

@@ -168,7 +168,7 @@ TEST_CASE("I/O bitmaps choose ports, by any byte of an access", "[vtx][exits][io
     const Spa byte = bitmap + (port % 0x8000) / 8;
     p.platform.store(byte, static_cast<std::uint8_t>(p.platform.load_u8(byte) | 1u << (port % 8)));
   };
-  for (const std::uint32_t port : {0x61u, 0x7FFFu, 0x8000u, 0xC007u}) {
+  for (const std::uint32_t port : {0x61u, 0x7FFFu, 0x8002u, 0xC007u}) {
     intercept(port);
   }
   REQUIRE(p.launch().outcome == EntryOutcome::kEntered);
@@ -183,8 +183,8 @@ TEST_CASE("I/O bitmaps choose ports, by any byte of an access", "[vtx][exits][io
       {0x7FFE, 1, false},
       {0x7FFE, 2, true},
       {0x7FFF, 1, true},
-      {0x8000, 1, true},
-      {0x8001, 4, false},
+      {0x8000, 1, false},
+      {0x8001, 4, true},
       {0xC004, 4, true},
       {0xC003, 4, false},
       {0xFFFC, 4, false},
