@@ -1,0 +1,38 @@
+// What a finished run is worth: the properties that its programs declared, and the scenario's own.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "scenarios/materials.h"
+#include "scenarios/scenario.h"
+#include "sim/world.h"
+
+namespace scenarios {
+
+enum class Verdict : std::uint8_t {
+  kPass,
+  /// A property was violated.
+  kFail,
+  /// The harness failed: hang, nondeterminism, out of memory.
+  kBroken,
+};
+
+struct Judgement {
+  Verdict verdict = Verdict::kBroken;
+  std::vector<sim::Violation> violations;
+};
+
+/// What can be expected of a run.
+struct Expectation {
+  /// Null where the run has no data disk whose digest is to be checked.
+  const DiskMaterial* data_disk = nullptr;
+  /// The run was to end at a moment of the user's choice: it need not have come to its end.
+  bool may_be_cut_short = false;
+};
+
+[[nodiscard]] Judgement judge(const Scenario& scenario, const Expectation& expectation,
+                              const sim::RunResult& result);
+
+}  // namespace scenarios

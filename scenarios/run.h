@@ -1,0 +1,47 @@
+// One run of a scenario: a world, a decider, a judgement.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "scenarios/judgement.h"
+#include "scenarios/materials.h"
+#include "scenarios/scenario.h"
+#include "sim/decider.h"
+#include "sim/world.h"
+
+namespace scenarios {
+
+struct RunRequest {
+  const Scenario& scenario;
+  const Materials& materials;
+  std::uint64_t seed = 1;
+  /// Ends the run at this virtual time, which is then no failure.
+  std::optional<std::uint64_t> until_ns;
+  sim::Perturbation perturbation;
+  sim::TraceRecorder* trace_recorder = nullptr;
+  std::function<void(const std::string& line, std::uint64_t virtual_ns)> on_console_line;
+};
+
+struct RunReport {
+  std::string scenario;
+  std::uint64_t seed = 0;
+  sim::RunResult result;
+  Judgement judgement;
+  std::uint64_t wall_ns = 0;
+  /// Bytes of the disks that the guests read whole; 0 without a data disk.
+  std::uint64_t data_disk_bytes = 0;
+  /// Where the recording was written, if it was.
+  std::string recording;
+};
+
+/// Builds the world, runs it on the calling thread, judges it. Failures of the harness are in the
+/// report, out of memory included; throws nothing of its own.
+[[nodiscard]] RunReport run_once(const RunRequest& request, sim::Decider& decider);
+
+/// 16 hexadecimal digits, as reports show it.
+[[nodiscard]] std::string hash_text(std::uint64_t trace_hash);
+
+}  // namespace scenarios

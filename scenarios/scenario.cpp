@@ -1,0 +1,351 @@
+#include "scenarios/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <limits>
+
+#include "scenarios/table_reader.h"
+
+namespace scenarios {
+namespace {
+
+constexpr std::uint64_t kMaxVirtualNs = 7ULL * 24 * 3600 * 1'000'000'000;
+constexpr std::size_t kMaxDisks = 4;
+/// What the hypervisor's pool and the root's image take of the machine's memory, generously.
+constexpr std::uint32_t kRootMib = 64;
+
+MachineDescription read_machine(TableReader& root, const std::string& file) {
+  root.require("machine", "a table [machine]");
+  TableReader table(*root.table("machine"), "machine", file);
+  MachineDescription machine;
+  table.require("logical_processors", "how many the computer has");
+  table.number("logical_processors", {1, 64, ""}, machine.logical_processors);
+  table.require("memory_mib", "the computer's RAM in MiB");
+  table.number("memory_mib", {128, 65536, "MiB"}, machine.memory_mib);
+  table.number("tsc_mhz", {100, 10000, "MHz"}, machine.tsc_mhz);
+  table.finish();
+  return machine;
+}
+
+DiskDescription read_disk(const toml::table& node, const std::string& path,
+                          const std::string& file) {
+  TableReader table(node, path, file);
+  DiskDescription disk;
+  table.require("name", "what the workload calls the disk");
+  table.text("name", disk.name);
+  if (disk.name.size() > 20) {
+    table.refuse("name", "is too long; expected are at most 20 characters");
+  }
+  for (const char character : disk.name) {
+    if (character < '!' || character > '~') {
+      table.refuse("name", "holds a blank or a character beyond ASCII");
+    }
+  }
+  std::size_t content = 0;
+  table.choice("content", {"zeros", "ext4-image", "file"}, content);
+  disk.content = static_cast<DiskContent>(content);
+  if (disk.content == DiskContent::kFile) {
+    table.require("file", "the path of the disk's content");
+    table.text("file", disk.file);
+  } else {
+    table.forbid("file", "means nothing here; only content = \"file\" names a file");
+  }
+  if (disk.content == DiskContent::kZeros) {
+    table.require("size_mib", "the size of an empty disk in MiB");
+  }
+  table.number("size_mib", {1, 1024 * 1024, "MiB"}, disk.size_mib);
+  table.number("write_cache_sectors", {0, 65536, "sectors"}, disk.write_cache_sectors);
+  table.finish();
+  return disk;
+}
+
+std::vector<DiskDescription> read_disks(TableReader& root, const std::string& file) {
+  std::vector<DiskDescription> disks;
+  const toml::table* const devices = root.table("devices");
+  if (devices == nullptr) {
+    return disks;
+  }
+  TableReader table(*devices, "devices", file);
+  for (const toml::table* const node : table.tables("disk")) {
+    const std::string path = fmt::format("devices.disk[{}]", disks.size());
+    const TableReader reader(*node, path, file);
+    if (disks.size() == kMaxDisks) {
+      reader.refuse("", "is one too many; two IDE channels carry at most 4 disks");
+    }
+    DiskDescription disk = read_disk(*node, path, file);
+    if (std::ranges::find(disks, disk.name, &DiskDescription::name) != disks.end()) {
+      reader.refuse("name", fmt::format("is \"{}\", which another disk has", disk.name));
+    }
+    disks.push_back(std::move(disk));
+  }
+  table.finish();
+  return disks;
+}
+
+PartitionsDescription read_partitions(TableReader& root, const MachineDescription& machine,
+                                      const std::string& file) {
+  root.require("partitions", "a table [partitions]");
+  TableReader table(*root.table("partitions"), "partitions", file);
+  PartitionsDescription partitions;
+  table.require("children", "how many child partitions the root creates");
+  table.number("children", {0, 64, ""}, partitions.children);
+  partitions.children_at_once = std::max<std::uint32_t>(partitions.children, 1);
+  table.number("children_at_once", {1, 64, ""}, partitions.children_at_once);
+  table.number("processors", {1, 8, ""}, partitions.processors);
+  table.number("memory_mib", {4, 1024, "MiB"}, partitions.memory_mib);
+  const std::uint64_t at_once = std::min(partitions.children, partitions.children_at_once);
+  // A child's page tables and VP pages come on top: one part in sixteen is more than enough.
+  const std::uint64_t wanted = at_once * partitions.memory_mib * 17 / 16 + kRootMib;
+  if (wanted > machine.memory_mib) {
+    table.refuse("memory_mib",
+                 fmt::format("needs {} MiB for {} children at once, beside {} MiB for hypervisor "
+                             "and root; machine.memory_mib is {}",
+                             wanted - kRootMib, at_once, kRootMib, machine.memory_mib));
+  }
+  table.finish();
+  return partitions;
+}
+
+std::uint32_t disk_named(TableReader& table, std::string_view key,
+                         const std::vector<DiskDescription>& disks) {
+  table.require(key, "the name of a disk of [[devices.disk]]");
+  std::string name;
+  table.text(key, name);
+  const auto found = std::ranges::find(disks, name, &DiskDescription::name);
+  if (found == disks.end()) {
+    std::string names;
+    for (const DiskDescription& disk : disks) {
+      names += (names.empty() ? "\"" : ", \"") + disk.name + "\"";
+    }
+    table.refuse(key, "names no disk of [[devices.disk]]; there " +
+                          (disks.empty() ? std::string("is none") : "are " + names));
+  }
+  return static_cast<std::uint32_t>(found - disks.begin());
+}
+
+void read_storage(TableReader& table, const Scenario& scenario, WorkloadDescription& workload) {
+  table.number("requests", {0, 100'000'000, ""}, workload.requests);
+  table.number("in_flight", {1, 32, ""}, workload.in_flight);
+  table.number("chunk_kib", {4, 256, "KiB"}, workload.chunk_kib);
+  table.number("scratch_mib", {1, 1024, "MiB"}, workload.scratch_mib);
+  workload.data_disk = disk_named(table, "data_disk", scenario.disks);
+  workload.scratch_disk = disk_named(table, "scratch_disk", scenario.disks);
+  if (workload.data_disk == workload.scratch_disk) {
+    table.refuse("scratch_disk", "is the data disk too; expected is another one");
+  }
+  const DiskDescription& scratch = scenario.disks[workload.scratch_disk];
+  const std::uint64_t wanted = std::uint64_t{scenario.partitions.children} * workload.scratch_mib;
+  if (scratch.size_mib != 0 && wanted > scratch.size_mib) {
+    table.refuse("scratch_mib",
+                 fmt::format("needs {} MiB for {} children, but disk \"{}\" has {} MiB", wanted,
+                             scenario.partitions.children, scratch.name, scratch.size_mib));
+  }
+}
+
+struct WorkloadKey {
+  std::string_view key;
+  WorkloadKind kind;
+};
+
+constexpr std::array kWorkloadKeys = {
+    WorkloadKey{"timer_hz", WorkloadKind::kIdle},
+    WorkloadKey{"duration", WorkloadKind::kIdle},
+    WorkloadKey{"rounds", WorkloadKind::kWork},
+    WorkloadKey{"requests", WorkloadKind::kStorage},
+    WorkloadKey{"in_flight", WorkloadKind::kStorage},
+    WorkloadKey{"chunk_kib", WorkloadKind::kStorage},
+    WorkloadKey{"scratch_mib", WorkloadKind::kStorage},
+    WorkloadKey{"data_disk", WorkloadKind::kStorage},
+    WorkloadKey{"scratch_disk", WorkloadKind::kStorage},
+};
+
+WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
+                                  const std::string& file) {
+  root.require("workload", "a table [workload]");
+  TableReader table(*root.table("workload"), "workload", file);
+  WorkloadDescription workload;
+  table.require("kind", "what each child does: hello, idle, work or storage");
+  std::size_t kind = 0;
+  table.choice("kind", {"hello", "idle", "work", "storage"}, kind);
+  workload.kind = static_cast<WorkloadKind>(kind);
+  for (const WorkloadKey& entry : kWorkloadKeys) {
+    if (entry.kind != workload.kind) {
+      table.forbid(entry.key, fmt::format("means nothing to workload \"{}\"; it belongs to \"{}\"",
+                                          name_of(workload.kind), name_of(entry.kind)));
+    }
+  }
+  switch (workload.kind) {
+    case WorkloadKind::kHello:
+      break;
+    case WorkloadKind::kIdle: {
+      table.number("timer_hz", {1, 1000, "Hz"}, workload.timer_hz);
+      std::uint64_t duration_ns = workload.duration_ms * 1'000'000;
+      table.duration("duration", 100'000'000ULL * 1'000'000, duration_ns);
+      workload.duration_ms = duration_ns / 1'000'000;
+      break;
+    }
+    case WorkloadKind::kWork:
+      table.number("rounds", {0, 100'000'000, ""}, workload.rounds);
+      break;
+    case WorkloadKind::kStorage:
+      read_storage(table, scenario, workload);
+      break;
+  }
+  table.finish();
+  return workload;
+}
+
+PropertiesDescription read_properties(TableReader& root, const WorkloadDescription& workload,
+                                      const std::string& file) {
+  PropertiesDescription properties;
+  const toml::table* const node = root.table("properties");
+  if (node == nullptr) {
+    return properties;
+  }
+  TableReader table(*node, "properties", file);
+  table.texts("evaluated", properties.evaluated);
+  table.texts("reached", properties.reached);
+  table.texts("logged", properties.logged);
+  if (workload.kind != WorkloadKind::kStorage) {
+    table.forbid("data_disk_digest", "means nothing without workload \"storage\"");
+  }
+  table.boolean("data_disk_digest", properties.data_disk_digest);
+  table.finish();
+  return properties;
+}
+
+LimitsDescription read_limits(TableReader& root, const std::string& file) {
+  root.require("limits", "a table [limits]");
+  TableReader table(*root.table("limits"), "limits", file);
+  LimitsDescription limits;
+  table.require("virtual_time", "the virtual time after which a run counts as stuck");
+  table.duration("virtual_time", kMaxVirtualNs, limits.virtual_ns);
+  table.number("operations", {1, std::numeric_limits<std::int64_t>::max(), ""}, limits.operations);
+  table.number("watchdog_seconds", {1, 3600, "seconds"}, limits.watchdog_seconds);
+  table.finish();
+  return limits;
+}
+
+Scenario read_scenario(const toml::table& node, const std::string& file) {
+  TableReader root(node, "", file);
+  Scenario scenario;
+  root.require("name", "what the scenario is called");
+  root.text("name", scenario.name);
+  root.text("description", scenario.description);
+  scenario.machine = read_machine(root, file);
+  scenario.disks = read_disks(root, file);
+  scenario.partitions = read_partitions(root, scenario.machine, file);
+  scenario.workload = read_workload(root, scenario, file);
+  scenario.properties = read_properties(root, scenario.workload, file);
+  scenario.limits = read_limits(root, file);
+  root.finish();
+  return scenario;
+}
+
+}  // namespace
+
+std::string_view name_of(WorkloadKind kind) {
+  switch (kind) {
+    case WorkloadKind::kHello:
+      return "hello";
+    case WorkloadKind::kIdle:
+      return "idle";
+    case WorkloadKind::kWork:
+      return "work";
+    case WorkloadKind::kStorage:
+      return "storage";
+  }
+  return "";
+}
+
+std::string ScenarioError::what() const {
+  std::string result = file;
+  if (line != 0) {
+    result += fmt::format(":{}", line);
+  }
+  result += ": ";
+  if (!key.empty()) {
+    result += key + " ";
+  }
+  return result + problem;
+}
+
+std::optional<std::uint64_t> parse_duration(std::string_view text) {
+  std::uint64_t number = 0;
+  std::size_t digits = 0;
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') {
+    const auto digit = static_cast<std::uint64_t>(text[digits] - '0');
+    if (number > (kMost - digit) / 10) {
+      return std::nullopt;
+    }
+    number = number * 10 + digit;
+    ++digits;
+  }
+  if (digits == 0) {
+    return std::nullopt;
+  }
+  std::string_view unit = text.substr(digits);
+  if (unit.starts_with(' ')) {
+    unit.remove_prefix(1);
+  }
+  constexpr std::array<std::pair<std::string_view, std::uint64_t>, 5> kUnits{{
+      {"ns", 1},
+      {"us", 1'000},
+      {"ms", 1'000'000},
+      {"s", 1'000'000'000},
+      {"min", 60'000'000'000},
+  }};
+  for (const auto& [name, ns] : kUnits) {
+    if (unit == name) {
+      return number > kMost / ns ? std::nullopt : std::optional(number * ns);
+    }
+  }
+  return std::nullopt;
+}
+
+std::expected<Scenario, ScenarioError> parse_scenario(std::string_view text,
+                                                      const std::filesystem::path& path) {
+  const std::string file = path.string();
+  if (text.size() > kMaxScenarioBytes) {
+    return std::unexpected(ScenarioError{
+        file, 0, "", fmt::format("is larger than {} bytes: no scenario", kMaxScenarioBytes)});
+  }
+  const toml::parse_result parsed = toml::parse(text, file);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return std::unexpected(ScenarioError{file, error.source().begin.line, "",
+                                         "is not TOML: " + std::string(error.description())});
+  }
+  try {
+    Scenario scenario = read_scenario(parsed.table(), file);
+    scenario.text = text;
+    scenario.path = path;
+    return scenario;
+  } catch (const RefusedScenario& refused) {
+    return std::unexpected(refused.error);
+  }
+}
+
+std::expected<Scenario, ScenarioError> load_scenario(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return std::unexpected(ScenarioError{path.string(), 0, "", "is a folder, not a scenario file"});
+  }
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) {
+    return std::unexpected(ScenarioError{path.string(), 0, "", "cannot be opened"});
+  }
+  std::string text(kMaxScenarioBytes + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (stream.bad()) {
+    return std::unexpected(ScenarioError{path.string(), 0, "", "cannot be read"});
+  }
+  return parse_scenario(text, path);
+}
+
+}  // namespace scenarios

@@ -1,0 +1,123 @@
+// Scenario files: what to run, what to look at, when to stop.
+//
+// This folder turns a scenario into worlds, runs them, judges what came out and tells about it: the
+// command line `chronovisor` and the tests call it. It may include everything. Programs above the
+// seam know nothing of it: what they are to do reaches them as `key=value` lines in a boot module.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace scenarios {
+
+enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage };
+
+[[nodiscard]] std::string_view name_of(WorkloadKind kind);
+
+struct MachineDescription {
+  std::uint32_t logical_processors = 1;
+  std::uint32_t memory_mib = 256;
+  std::uint32_t tsc_mhz = 2500;
+};
+
+enum class DiskContent : std::uint8_t {
+  kZeros,
+  /// The ext4 file system that the build makes (scenarios/disk_image.sh).
+  kExt4Image,
+  /// The file that `file` names, relative to the scenario's folder.
+  kFile,
+};
+
+struct DiskDescription {
+  std::string name;
+  DiskContent content = DiskContent::kZeros;
+  std::string file;
+  /// 0: as large as its content.
+  std::uint32_t size_mib = 0;
+  std::uint32_t write_cache_sectors = 0;
+};
+
+struct PartitionsDescription {
+  std::uint32_t children = 1;
+  std::uint32_t children_at_once = 1;
+  std::uint32_t processors = 1;
+  std::uint32_t memory_mib = 16;
+};
+
+struct WorkloadDescription {
+  WorkloadKind kind = WorkloadKind::kHello;
+  // idle
+  std::uint32_t timer_hz = 100;
+  std::uint64_t duration_ms = 1000;
+  // work
+  std::uint32_t rounds = 100;
+  // storage; disks are indices into Scenario::disks
+  std::uint32_t requests = 1000;
+  std::uint32_t in_flight = 8;
+  std::uint32_t chunk_kib = 64;
+  std::uint32_t scratch_mib = 4;
+  std::uint32_t data_disk = 0;
+  std::uint32_t scratch_disk = 0;
+};
+
+/// What must be true of a finished run besides the properties that the programs declare themselves.
+struct PropertiesDescription {
+  /// Declared properties that must have been evaluated: one that was never reached held by luck.
+  std::vector<std::string> evaluated;
+  /// Coverage goals that must have been true at least once.
+  std::vector<std::string> reached;
+  /// Texts that some line of the guests' log must contain.
+  std::vector<std::string> logged;
+  /// Each child logs the SHA-256 of the data disk, and it is right.
+  bool data_disk_digest = false;
+};
+
+struct LimitsDescription {
+  std::uint64_t virtual_ns = 0;
+  std::uint64_t operations = ~std::uint64_t{0};
+  std::uint32_t watchdog_seconds = 20;
+};
+
+struct Scenario {
+  std::string name;
+  std::string description;
+  MachineDescription machine;
+  std::vector<DiskDescription> disks;
+  PartitionsDescription partitions;
+  WorkloadDescription workload;
+  PropertiesDescription properties;
+  LimitsDescription limits;
+  /// The file's own text and where it came from.
+  std::string text;
+  std::filesystem::path path;
+};
+
+/// Why a scenario was refused. what() is one line: file, line, key, what is wrong, what would be
+/// right.
+struct ScenarioError {
+  std::string file;
+  std::uint32_t line = 0;
+  std::string key;
+  std::string problem;
+  [[nodiscard]] std::string what() const;
+};
+
+inline constexpr std::size_t kMaxScenarioBytes = 256 * 1024;
+
+/// Reads a scenario's text; `path` is what messages call it. Accepts any bytes: whatever is not a
+/// scenario is refused.
+[[nodiscard]] std::expected<Scenario, ScenarioError> parse_scenario(
+    std::string_view text, const std::filesystem::path& path);
+
+[[nodiscard]] std::expected<Scenario, ScenarioError> load_scenario(
+    const std::filesystem::path& path);
+
+/// "90s", "250 ms", "10min", "5us", "7ns" as nanoseconds.
+[[nodiscard]] std::optional<std::uint64_t> parse_duration(std::string_view text);
+
+}  // namespace scenarios

@@ -1,0 +1,99 @@
+#include "scenarios/world_builder.h"
+
+#include <fmt/format.h>
+
+#include <span>
+
+#include "hv/boot.h"
+#include "partitions/child/child.h"
+#include "partitions/root/root.h"
+
+namespace scenarios {
+namespace {
+
+constexpr std::uint64_t kMiB = 1024 * 1024;
+
+/// As metal/ places them, so that both machines run the same images.
+sim::GuestProgram root_program() {
+  return {.name = "root",
+          .boot = root::boot,
+          .boot_processor = root::boot_processor,
+          .load_gpa = 32 * kMiB,
+          .max_processors = 16,
+          .arena_bytes = 8 * kMiB};
+}
+
+sim::GuestProgram child_program() {
+  return {.name = "child",
+          .boot = child::boot,
+          .boot_processor = child::boot_processor,
+          .load_gpa = kMiB,
+          .max_processors = 8,
+          .arena_bytes = kMiB};
+}
+
+sim::Module text_module(std::string name, const std::string& text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {std::move(name), sim::Bytes(bytes.begin(), bytes.end())};
+}
+
+}  // namespace
+
+std::string root_parameters(const Scenario& scenario, std::uint64_t seed) {
+  const WorkloadDescription& workload = scenario.workload;
+  std::string text;
+  const auto put = [&text](std::string_view key, const auto& value) {
+    text += fmt::format("{}={}\n", key, value);
+  };
+  put("children", scenario.partitions.children);
+  put("children_at_once", scenario.partitions.children_at_once);
+  put("child_processors", scenario.partitions.processors);
+  put("child_memory_mib", scenario.partitions.memory_mib);
+  put("workload", name_of(workload.kind));
+  put("seed", seed);
+  switch (workload.kind) {
+    case WorkloadKind::kHello:
+      break;
+    case WorkloadKind::kIdle:
+      put("timer_hz", workload.timer_hz);
+      put("idle_ms", workload.duration_ms);
+      break;
+    case WorkloadKind::kWork:
+      put("rounds", workload.rounds);
+      break;
+    case WorkloadKind::kStorage:
+      put("requests", workload.requests);
+      put("in_flight", workload.in_flight);
+      put("chunk_kib", workload.chunk_kib);
+      put("data_disk", workload.data_disk);
+      put("scratch_disk", workload.scratch_disk);
+      put("scratch_mib", workload.scratch_mib);
+      break;
+  }
+  return text;
+}
+
+sim::WorldConfiguration build_world(const Scenario& scenario, const Materials& materials,
+                                    std::uint64_t seed) {
+  sim::WorldConfiguration world;
+  world.logical_processors = scenario.machine.logical_processors;
+  world.memory_bytes = scenario.machine.memory_mib * kMiB;
+  world.tsc_frequency_hz = scenario.machine.tsc_mhz * std::uint64_t{1'000'000};
+  world.hypervisor.entry = hv::boot;
+  world.guests = {root_program(), child_program()};
+  world.modules = {text_module("parameters", root_parameters(scenario, seed))};
+  for (std::size_t index = 0; index < scenario.disks.size(); ++index) {
+    const DiskDescription& disk = scenario.disks[index];
+    world.disks.push_back({.model = "Chronovisor " + disk.name,
+                           .serial = fmt::format("CV{:06}", index + 1),
+                           .size_bytes = materials.disks[index].size_bytes,
+                           .content = materials.disks[index].content,
+                           .write_cache_sectors = disk.write_cache_sectors});
+  }
+  world.limits = {.virtual_ns = scenario.limits.virtual_ns,
+                  .operations = scenario.limits.operations,
+                  .watchdog_seconds = scenario.limits.watchdog_seconds};
+  return world;
+}
+
+}  // namespace scenarios
