@@ -39,6 +39,16 @@ class WaitQueue {
   Waiter* last_ = nullptr;
 };
 
+/// `co_await Yield()`: lets everything else that is ready run first.
+struct Yield {
+  bool await_ready() { return false; }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> task) {
+    task.promise().executor().post(task.promise());
+  }
+  void await_resume() {}
+};
+
 /// Happens once and stays: `co_await event.wait()` goes on at once if set() has been called.
 class Event {
  public:

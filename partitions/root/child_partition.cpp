@@ -2,6 +2,7 @@
 
 #include "machine/guest.h"
 #include "partitions/root/image_loader.h"
+#include "partitions/root/storage/storage_device.h"
 
 namespace root {
 
@@ -95,74 +96,59 @@ std::optional<ChildPartition::Failure> ChildPartition::give_memory(std::uint64_t
   return failed("MapGpaPages", calls_.map_memory(partition_, memory_));
 }
 
-std::optional<ChildPartition::Failure> ChildPartition::open_port_in_root(std::uint32_t use) {
-  const hv::PortId port{id_for_child(number_, use)};
-  hv::CreatePortInput create;
-  create.port_partition = calls_.own_id();
-  create.port = port;
-  create.connection_partition = partition_;
-  create.info = hv::PortInfo::message(kernel::kServicesSint, hv::VpIndex(0));
-  if (const auto failure = failed("CreatePort", calls_.create_port(create))) {
-    return failure;
-  }
-  hv::ConnectPortInput connect;
-  connect.connection_partition = partition_;
-  connect.connection = hv::ConnectionId(use);
-  connect.port_partition = calls_.own_id();
-  connect.port = port;
-  connect.info.type = hv::PortType::kMessage;
-  return failed("ConnectPort", calls_.connect_port(connect));
-}
-
-std::optional<ChildPartition::Failure> ChildPartition::open_port_in_child(std::uint32_t use) {
-  const hv::PortId port{use};
-  hv::CreatePortInput create;
-  create.port_partition = partition_;
-  create.port = port;
-  create.connection_partition = calls_.own_id();
-  create.info = hv::PortInfo::message(kernel::kServicesSint, hv::VpIndex(0));
-  if (const auto failure = failed("CreatePort", calls_.create_port(create))) {
-    return failure;
-  }
-  hv::ConnectPortInput connect;
-  connect.connection_partition = calls_.own_id();
-  connect.connection = hv::ConnectionId(id_for_child(number_, use));
-  connect.port_partition = partition_;
-  connect.port = port;
-  connect.info.type = hv::PortType::kMessage;
-  return failed("ConnectPort", calls_.connect_port(connect));
-}
-
 std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
+  ports_ = kernel_.heap().create<ChildPorts>(calls_, number_, partition_);
+  const hv::PortInfo info = hv::PortInfo::message(kernel::kServicesSint, hv::VpIndex(0));
   for (const std::uint32_t use : {kConsoleUse, kHelloUse}) {
-    if (const auto failure = open_port_in_root(use)) {
+    const hv::Status status = ports_->open_in_root(use, info, hv::ConnectionId(use));
+    if (const auto failure = failed("console port", status)) {
       return failure;
     }
   }
-  return open_port_in_child(kHelloUse);
+  const hv::Status answers = ports_->open_in_child(hv::PortId(kHelloUse), info, kHelloUse);
+  if (const auto failure = failed("hello port", answers)) {
+    return failure;
+  }
+  const VmbusChild child{number_, processors_, memory_};
+  bus_ = kernel_.heap().create<VmbusService>(kernel_, *ports_, child);
+  return failed("bus", bus_->open());
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::offer_disk(Disks& disks, EventFlags& flags,
+                                                                  const DiskRange& range) {
+  auto* device = kernel_.heap().create<StorageDevice>(kernel_, disks, memory_, range, disks_++);
+  return failed("disk", bus_->add(*device, flags));
 }
 
 std::optional<ChildPartition::Failure> ChildPartition::start() {
   return failed("SetVpRegisters", calls_.start_vp0(partition_, image_));
 }
 
-void ChildPartition::close_ports_in_root() {
+void ChildPartition::close_ports() {
   for (const std::uint32_t use : {kConsoleUse, kHelloUse}) {
-    // A port that creation never came to is not there; that is what was wanted.
-    static_cast<void>(calls_.delete_port(calls_.own_id(), hv::PortId(id_for_child(number_, use))));
+    ports_->close_in_root(use, hv::ConnectionId(use));
   }
-  const hv::ConnectionId answers{id_for_child(number_, kHelloUse)};
-  static_cast<void>(calls_.disconnect_port(calls_.own_id(), answers));
+  ports_->close_in_child(hv::PortId(kHelloUse), kHelloUse);
 }
 
-std::optional<ChildPartition::Failure> ChildPartition::tear_down() {
-  if (partition_ != hv::kPartitionIdInvalid) {
-    if (initialized_) {
-      if (const auto failure = failed("FinalizePartition", calls_.finalize(partition_))) {
-        return failure;
-      }
+kernel::Task<std::optional<ChildPartition::Failure>> ChildPartition::tear_down() {
+  if (initialized_) {
+    if (const auto failure = failed("FinalizePartition", calls_.finalize(partition_))) {
+      co_return failure;
     }
-    close_ports_in_root();
+  }
+  // The child does not run any more; what its devices have under way still reaches its memory.
+  if (bus_ != nullptr) {
+    co_await bus_->close();
+  }
+  if (ports_ != nullptr) {
+    close_ports();
+  }
+  co_return give_back();
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::give_back() {
+  if (partition_ != hv::kPartitionIdInvalid) {
     if (const auto failure = failed("WithdrawMemory", calls_.withdraw_all(partition_))) {
       return failure;
     }
@@ -177,13 +163,13 @@ std::optional<ChildPartition::Failure> ChildPartition::tear_down() {
   return std::nullopt;
 }
 
-std::optional<machine::Gpa> ChildPartition::translate(machine::Gpa address,
-                                                      std::uint64_t size_bytes) const {
-  const std::uint64_t limit = memory_.page_count * machine::kPageSize;
-  if (size_bytes > limit || address.value() > limit - size_bytes) {
-    return std::nullopt;
+ChildPartition::~ChildPartition() {
+  if (bus_ != nullptr) {
+    kernel_.heap().destroy(bus_);
   }
-  return machine::Gpa(memory_.first) + address.value();
+  if (ports_ != nullptr) {
+    kernel_.heap().destroy(ports_);
+  }
 }
 
 }  // namespace root

@@ -9,16 +9,13 @@
 #include "machine/image.h"
 #include "partitions/kernel/root_services.h"
 #include "partitions/kernel/synchronization.h"
+#include "partitions/root/bus/child_ports.h"
+#include "partitions/root/bus/vmbus_service.h"
+#include "partitions/root/disks/disks.h"
 #include "partitions/root/parameters.h"
 #include "partitions/root/partition_calls.h"
 
 namespace root {
-
-/// Ids of ports and connections are 24 bits: the child's number above, what it is for below.
-inline constexpr std::uint32_t kChildIdShift = 12;
-[[nodiscard]] constexpr std::uint32_t id_for_child(std::uint32_t child_number, std::uint32_t use) {
-  return (child_number << kChildIdShift) | use;
-}
 
 /// Built in the order create, start; then it lives until `ended` is set; then tear_down. Each step
 /// that fails tells which hypercall and with what status, and tear_down takes back what there is.
@@ -26,6 +23,7 @@ class ChildPartition {
  public:
   ChildPartition(kernel::Kernel& kernel, PartitionCalls& calls, std::uint32_t number)
       : kernel_(kernel), calls_(calls), number_(number) {}
+  ~ChildPartition();
   ChildPartition(const ChildPartition&) = delete;
   ChildPartition& operator=(const ChildPartition&) = delete;
 
@@ -38,9 +36,12 @@ class ChildPartition {
   [[nodiscard]] std::optional<Failure> create(const Parameters& parameters,
                                               const machine::BootModule& image_module,
                                               std::string_view child_parameters);
+  /// Offers the child a disk on its bus; between create() and start().
+  [[nodiscard]] std::optional<Failure> offer_disk(Disks& disks, EventFlags& flags,
+                                                  const DiskRange& range);
   [[nodiscard]] std::optional<Failure> start();
   /// Stops it and takes every page back.
-  [[nodiscard]] std::optional<Failure> tear_down();
+  kernel::Task<std::optional<Failure>> tear_down();
 
   /// The child is over, by its own word or because it was stopped.
   void end(kernel::Verdict verdict) {
@@ -54,11 +55,8 @@ class ChildPartition {
   [[nodiscard]] kernel::Verdict verdict() const { return verdict_; }
   [[nodiscard]] std::uint32_t processors() const { return processors_; }
   [[nodiscard]] const MemoryBlock& memory() const { return memory_; }
-
-  /// Where the root finds what the child has at [address, address + size); nullopt where the child
-  /// has no RAM.
-  [[nodiscard]] std::optional<machine::Gpa> translate(machine::Gpa address,
-                                                      std::uint64_t size_bytes) const;
+  /// Null before create().
+  [[nodiscard]] VmbusService* bus() { return bus_; }
 
   ChildPartition* next = nullptr;
 
@@ -66,18 +64,20 @@ class ChildPartition {
   [[nodiscard]] std::optional<Failure> create_partition();
   [[nodiscard]] std::optional<Failure> give_memory(std::uint64_t bytes);
   [[nodiscard]] std::optional<Failure> connect_services();
-  [[nodiscard]] std::optional<Failure> open_port_in_root(std::uint32_t use);
-  [[nodiscard]] std::optional<Failure> open_port_in_child(std::uint32_t use);
-  void close_ports_in_root();
+  void close_ports();
+  [[nodiscard]] std::optional<Failure> give_back();
 
   kernel::Kernel& kernel_;
   PartitionCalls& calls_;
   std::uint32_t number_;
   std::uint32_t processors_ = 0;
+  std::uint32_t disks_ = 0;
   hv::PartitionId partition_ = hv::kPartitionIdInvalid;
   bool initialized_ = false;
   MemoryBlock memory_;
   machine::ImageHeader image_;
+  ChildPorts* ports_ = nullptr;
+  VmbusService* bus_ = nullptr;
   kernel::Event ended_;
   kernel::Verdict verdict_ = kernel::Verdict::kFailed;
 };

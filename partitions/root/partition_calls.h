@@ -15,14 +15,9 @@
 #include "machine/address.h"
 #include "machine/image.h"
 #include "partitions/kernel/kernel.h"
+#include "partitions/root/child_memory.h"
 
 namespace root {
-
-/// Pages of root RAM that a child's GPA space shows in a row, first GPN 0.
-struct MemoryBlock {
-  machine::Gpn first;
-  std::uint64_t page_count = 0;
-};
 
 class PartitionCalls {
  public:

@@ -11,6 +11,7 @@ namespace root {
 namespace {
 
 constexpr std::uint32_t kInterceptSint = 0;
+constexpr std::uint64_t kSectorsPerMib = 1024 * 1024 / kDiskSectorBytes;
 constexpr machine::Site kEveryPageReturned("root.every_page_returned");
 constexpr machine::Site kEveryChildPassed("root.every_child_passed");
 
@@ -29,7 +30,9 @@ Program::Program(std::span<std::byte> heap)
     : Kernel(heap, kernel::OverlayPages::kPreset),
       calls_(*this),
       services_(children_, calls_, *this),
-      intercepts_(children_, *this) {}
+      intercepts_(children_, *this),
+      bus_receiver_(children_),
+      disks_(*this) {}
 
 void Program::start() {
   serial_port_.set_up();
@@ -41,6 +44,7 @@ void Program::start() {
   kernel::Synic& synic = processor(0).synic();
   synic.attach(kInterceptSint, intercepts_, 0);
   synic.attach(kernel::kServicesSint, services_, 0);
+  synic.attach(vmbus::kVmbusSint, bus_receiver_, EventFlags::kCount);
   main().spawn();
 }
 
@@ -64,6 +68,9 @@ kernel::Task<> Program::main() {
     passed_ = false;
   } else {
     parameters_ = *parameters;
+    if (parameters_.workload == Workload::kStorage) {
+      disks_.set_up(legacy_interrupts_);
+    }
     const std::uint64_t pages_at_start = pages().free_pages();
     co_await run_children();
     take_census(pages_at_start);
@@ -98,7 +105,8 @@ kernel::Task<> Program::run_child(std::uint32_t number) {
   ChildPartition* child = heap().create<ChildPartition>(*this, calls_, number);
   children_.add(*child);
   co_await live(*child);
-  if (const auto failure = child->tear_down()) {
+  const std::optional<ChildPartition::Failure> failure = co_await child->tear_down();
+  if (failure) {
     report(*child, *failure);
   }
   kernel::TextLine text;
@@ -112,20 +120,44 @@ kernel::Task<> Program::run_child(std::uint32_t number) {
   }
 }
 
-kernel::Task<> Program::live(ChildPartition& child) {
+std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child) {
   const machine::BootModule* image = find_module("child");
   if (image == nullptr) {
-    report(child, {"there is no module \"child\"", hv::Status::kNotFound});
-    co_return;
+    return ChildPartition::Failure{"there is no module \"child\"", hv::Status::kNotFound};
   }
-  {
-    const ChildParameterText text(parameters_, child.number());
-    if (const auto failure = child.create(parameters_, *image, text.view())) {
-      report(child, *failure);
-      co_return;
+  const ChildParameterText text(parameters_, child.number());
+  if (const auto failure = child.create(parameters_, *image, text.view())) {
+    return failure;
+  }
+  if (parameters_.workload == Workload::kStorage) {
+    if (const auto failure = offer_disks(child)) {
+      return failure;
     }
   }
-  if (const auto failure = child.start()) {
+  return child.start();
+}
+
+/// The whole data disk, and a range of the scratch disk that no other child has.
+std::optional<ChildPartition::Failure> Program::offer_disks(ChildPartition& child) {
+  const std::uint64_t data_sectors = disks_.sector_count(parameters_.data_disk);
+  const std::uint64_t scratch_sectors = parameters_.scratch_mib * kSectorsPerMib;
+  const std::uint64_t first = (child.number() - 1) * scratch_sectors;
+  if (data_sectors == 0) {
+    return ChildPartition::Failure{"there is no data disk", hv::Status::kNotFound};
+  }
+  if (disks_.sector_count(parameters_.scratch_disk) < first + scratch_sectors) {
+    return ChildPartition::Failure{"the scratch disk is too small", hv::Status::kNoResources};
+  }
+  EventFlags& flags = bus_receiver_.flags();
+  const DiskRange data{parameters_.data_disk, 0, data_sectors, true};
+  if (const auto failure = child.offer_disk(disks_, flags, data)) {
+    return failure;
+  }
+  return child.offer_disk(disks_, flags, {parameters_.scratch_disk, first, scratch_sectors, false});
+}
+
+kernel::Task<> Program::live(ChildPartition& child) {
+  if (const auto failure = prepare(child)) {
     report(child, *failure);
     co_return;
   }

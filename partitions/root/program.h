@@ -6,6 +6,8 @@
 
 #include "partitions/kernel/kernel.h"
 #include "partitions/kernel/synchronization.h"
+#include "partitions/root/bus/bus_receiver.h"
+#include "partitions/root/disks/disks.h"
 #include "partitions/root/legacy_interrupts.h"
 #include "partitions/root/parameters.h"
 #include "partitions/root/partition_calls.h"
@@ -31,6 +33,8 @@ class Program final : public kernel::Kernel, private LineOutput {
   kernel::Task<> run_children();
   kernel::Task<> run_child(std::uint32_t number);
   kernel::Task<> live(ChildPartition& child);
+  [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child);
+  [[nodiscard]] std::optional<ChildPartition::Failure> offer_disks(ChildPartition& child);
   void report(const ChildPartition& child, const ChildPartition::Failure& failure);
   [[nodiscard]] const machine::BootModule* find_module(std::string_view name) const;
   void take_census(std::uint64_t pages_at_start);
@@ -42,6 +46,8 @@ class Program final : public kernel::Kernel, private LineOutput {
   ChildDirectory children_;
   ServicesServer services_;
   InterceptServer intercepts_;
+  BusReceiver bus_receiver_;
+  Disks disks_;
   Parameters parameters_;
   kernel::Semaphore places_{0};
   std::uint32_t children_left_ = 0;

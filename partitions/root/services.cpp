@@ -10,8 +10,6 @@ namespace root {
 
 namespace {
 
-constexpr std::uint32_t kUseMask = (1u << kChildIdShift) - 1;
-
 std::span<const std::byte> payload_of(const hv::Message& message) {
   const std::size_t size =
       std::min<std::size_t>(message.header.payload_size, hv::kMessagePayloadBytes);
@@ -84,7 +82,7 @@ void ServicesServer::message_arrived(const hv::Message& message) {
   if (child == nullptr) {
     return;  // Sent before its partition went.
   }
-  const hv::ConnectionId use{port & kUseMask};
+  const hv::ConnectionId use{port & kChildIdUseMask};
   if (use == kernel::kConsoleConnection) {
     from_console(*child, message);
   } else if (use == kernel::kHelloConnection) {

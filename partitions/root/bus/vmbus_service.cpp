@@ -1,0 +1,251 @@
+#include "partitions/root/bus/vmbus_service.h"
+
+#include "machine/testing.h"
+#include "partitions/kernel/posting.h"
+#include "vmbus/gpa_range.h"
+
+namespace root {
+
+namespace {
+
+constexpr std::uint32_t kMessageUse = vmbus::kMessageConnection;
+constexpr std::uint32_t kMessageUse5 = vmbus::kMessageConnectionVersion5;
+/// The child's port for the messages of its bus.
+constexpr hv::PortId kChildMessagePort{vmbus::kMessageConnection};
+/// Retargeting may lose no signal: the root gives one more than needed.
+constexpr std::uint16_t kOnlyFlag = 0;
+
+constexpr machine::Site kMessageRefused("root.bus.message_refused");
+
+/// The child may be gone, or have switched its SynIC off: its own affair.
+void on_refused(void*, const hv::PostMessageInput&, hv::Status) {
+  machine::sometimes(kMessageRefused, true);
+}
+
+hv::PortId child_event_port(std::size_t channel) {
+  return hv::PortId(kChannelUse + static_cast<std::uint32_t>(channel) + 1);
+}
+
+}  // namespace
+
+VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const VmbusChild& child)
+    : kernel_(kernel),
+      ports_(ports),
+      child_(child),
+      outbox_(kernel.heap(), &on_refused, nullptr),
+      server_({.trace_id = child.number}, server_channels_, gpadls_, gpadl_storage_, *this) {}
+
+hv::Status VmbusService::open() {
+  outbox_.run().spawn();
+  const hv::PortInfo info = hv::PortInfo::message(vmbus::kVmbusSint, hv::VpIndex(0));
+  for (const std::uint32_t use : {kMessageUse, kMessageUse5}) {
+    const hv::Status status = ports_.open_in_root(use, info, hv::ConnectionId(use));
+    if (status != hv::Status::kSuccess) {
+      return status;
+    }
+  }
+  return open_message_port(0) ? hv::Status::kSuccess : hv::Status::kNoResources;
+}
+
+bool VmbusService::open_message_port(std::uint32_t target_vp) {
+  if (message_vp_ == target_vp) {
+    return true;
+  }
+  if (message_vp_ != vmbus::kNoTargetVp) {
+    ports_.close_in_child(kChildMessagePort, kMessageUse);
+    message_vp_ = vmbus::kNoTargetVp;
+  }
+  const hv::PortInfo info = hv::PortInfo::message(vmbus::kVmbusSint, hv::VpIndex(target_vp));
+  if (ports_.open_in_child(kChildMessagePort, info, kMessageUse) != hv::Status::kSuccess) {
+    return false;
+  }
+  message_vp_ = target_vp;
+  return true;
+}
+
+std::uint32_t VmbusService::use_of(std::size_t channel) {
+  return kChannelUse + static_cast<std::uint32_t>(channel) + 1;
+}
+
+std::size_t VmbusService::index_of(vmbus::OfferId offer) const {
+  std::size_t index = 0;
+  while (index < kChannels &&
+         (channels_[index].device == nullptr || !(channels_[index].offer == offer))) {
+    ++index;
+  }
+  INVARIANT(index < kChannels);
+  return index;
+}
+
+hv::Status VmbusService::add(BusDevice& device, EventFlags& flags) {
+  const auto offer = server_.offer(device.offer());
+  const auto flag = flags.take(device);
+  if (!offer || !flag || offer->slot >= kChannels) {
+    if (flag) {
+      flags.give_back(*flag);
+    }
+    device.destroy();
+    return hv::Status::kNoResources;
+  }
+  // The channel's id is its slot and one, in every number that names it.
+  Channel& channel = channels_[offer->slot];
+  channel.device = &device;
+  channel.flags = &flags;
+  channel.flag = *flag;
+  channel.offer = *offer;
+  const hv::PortInfo info = hv::PortInfo::event(vmbus::kVmbusSint, hv::VpIndex(0), *flag, 1);
+  const hv::ConnectionId connection{vmbus::signal_connection(vmbus::Server::channel_id(*offer))};
+  return ports_.open_in_root(use_of(offer->slot), info, connection);
+}
+
+void VmbusService::send_message(std::uint32_t target_vp, std::span<const std::byte> message) {
+  if (!open_message_port(target_vp)) {
+    return;
+  }
+  outbox_.append(kernel::make_message(ports_.connection(kMessageUse),
+                                      hv::MessageType{vmbus::kVmbusMessageType}, message));
+}
+
+void VmbusService::contact(const vmbus::Contact& contact) {
+  const bool welcome = contact.target_vp < child_.processors;
+  server_.contact_complete(welcome ? vmbus::ContactState::kSuccessful
+                                   : vmbus::ContactState::kUnknownFailure);
+}
+
+void VmbusService::disconnected() {}
+
+std::span<machine::Gpn> VmbusService::translate(const vmbus::RingPages& rings) {
+  const std::size_t count = rings.client_to_server.size() + rings.server_to_client.size();
+  void* list = kernel_.heap().try_allocate(count * sizeof(machine::Gpn));
+  if (list == nullptr) {
+    return {};
+  }
+  const std::span pages(static_cast<machine::Gpn*>(list), count);
+  std::size_t index = 0;
+  for (const auto& ring : {rings.client_to_server, rings.server_to_client}) {
+    for (const std::uint64_t number : ring) {
+      const auto page = child_.memory.translate(machine::Gpn(number));
+      if (!page) {
+        kernel_.heap().free(list, count * sizeof(machine::Gpn));
+        return {};
+      }
+      new (&pages[index++]) machine::Gpn(*page);
+    }
+  }
+  return pages;
+}
+
+bool VmbusService::open_signal(std::size_t channel, std::uint32_t target_vp) {
+  if (target_vp == vmbus::kNoTargetVp) {
+    return true;
+  }
+  if (target_vp >= child_.processors) {
+    return false;
+  }
+  const auto flag =
+      static_cast<std::uint16_t>(vmbus::Server::channel_id(channels_[channel].offer).value());
+  const hv::PortInfo info = hv::PortInfo::event(vmbus::kVmbusSint, hv::VpIndex(target_vp), flag, 1);
+  channels_[channel].signals_child = ports_.open_in_child(child_event_port(channel), info,
+                                                          use_of(channel)) == hv::Status::kSuccess;
+  return channels_[channel].signals_child;
+}
+
+void VmbusService::close_signal(std::size_t channel) {
+  if (channels_[channel].signals_child) {
+    ports_.close_in_child(child_event_port(channel), use_of(channel));
+    channels_[channel].signals_child = false;
+  }
+}
+
+void VmbusService::open(vmbus::OfferId offer, const vmbus::ChannelOpening& opening,
+                        const vmbus::RingPages& rings) {
+  const std::size_t index = index_of(offer);
+  Channel& channel = channels_[index];
+  const std::span<machine::Gpn> pages = translate(rings);
+  if (pages.empty()) {
+    server_.open_complete(offer, false);
+    return;
+  }
+  if (!open_signal(index, opening.target_vp)) {
+    kernel_.heap().free(pages.data(), pages.size_bytes());
+    server_.open_complete(offer, false);
+    return;
+  }
+  channel.pages = pages;
+  channel.is_open = true;
+  channel.closed.clear();
+  const std::size_t incoming = rings.client_to_server.size();
+  channel.device->open(
+      {pages.first(incoming), pages.subspan(incoming), ports_.connection(use_of(index))});
+  server_.open_complete(offer, true);
+}
+
+void VmbusService::close(vmbus::OfferId offer) {
+  const std::size_t index = index_of(offer);
+  channels_[index].device->close(*this, index);
+}
+
+void VmbusService::device_closed(std::size_t index) {
+  Channel& channel = channels_[index];
+  close_signal(index);
+  kernel_.heap().free(channel.pages.data(), channel.pages.size_bytes());
+  channel.pages = {};
+  channel.is_open = false;
+  channel.closed.set();
+  server_.close_complete(channel.offer);
+}
+
+void VmbusService::retarget(vmbus::OfferId offer, std::uint32_t target_vp) {
+  const std::size_t index = index_of(offer);
+  close_signal(index);
+  const bool moved = open_signal(index, target_vp);
+  if (moved) {
+    static_cast<void>(kernel::signal_event(ports_.connection(use_of(index)), kOnlyFlag));
+  }
+  server_.retarget_complete(offer, moved);
+}
+
+void VmbusService::gpadl(vmbus::OfferId offer, const vmbus::Gpadl& gpadl) {
+  std::span<const std::uint64_t> values = gpadl.values;
+  bool good = true;
+  while (good && !values.empty()) {
+    const auto range = vmbus::take_range(values);
+    good = range.has_value();
+    for (const std::uint64_t page : good ? range->pages : std::span<const std::uint64_t>()) {
+      good = good && child_.memory.translate(machine::Gpn(page)).has_value();
+    }
+  }
+  server_.gpadl_complete(offer, gpadl.id, good);
+}
+
+void VmbusService::gpadl_release(vmbus::OfferId offer, vmbus::GpadlId id) {
+  server_.gpadl_release_complete(offer, id);
+}
+
+kernel::Task<> VmbusService::close() {
+  server_.reset();
+  for (std::size_t index = 0; index < kChannels; ++index) {
+    Channel& channel = channels_[index];
+    if (channel.device == nullptr) {
+      continue;
+    }
+    if (channel.is_open) {
+      co_await channel.closed.wait();
+    }
+    static_cast<void>(server_.revoke(channel.offer));
+    ports_.close_in_root(
+        use_of(index),
+        hv::ConnectionId(vmbus::signal_connection(vmbus::Server::channel_id(channel.offer))));
+    channel.flags->give_back(channel.flag);
+    channel.device->destroy();
+    channel.device = nullptr;
+  }
+  outbox_.close();
+  co_await outbox_.ended().wait();
+  for (const std::uint32_t use : {kMessageUse, kMessageUse5}) {
+    ports_.close_in_root(use, hv::ConnectionId(use));
+  }
+  ports_.close_in_child(kChildMessagePort, kMessageUse);
+}
+
+}  // namespace root

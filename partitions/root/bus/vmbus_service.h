@@ -1,0 +1,94 @@
+// The bus of one child: the root's I/O around vmbus::Server.
+//
+// It carries the server's messages and answers its requests, makes the ports and connections that
+// signals need, translates the pages that the child lends, and connects channels with devices.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "partitions/kernel/kernel.h"
+#include "partitions/kernel/outbox.h"
+#include "partitions/root/bus/bus_device.h"
+#include "partitions/root/bus/child_ports.h"
+#include "partitions/root/bus/event_flags.h"
+#include "partitions/root/child_memory.h"
+#include "vmbus/server/server.h"
+
+namespace root {
+
+struct VmbusChild {
+  std::uint32_t number = 0;
+  std::uint32_t processors = 0;
+  MemoryBlock memory;
+};
+
+class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
+ public:
+  VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const VmbusChild& child);
+  VmbusService(const VmbusService&) = delete;
+  VmbusService& operator=(const VmbusService&) = delete;
+
+  /// Makes the message ports; before the child runs.
+  [[nodiscard]] hv::Status open();
+  /// Offers a device and takes it over, whatever the outcome.
+  [[nodiscard]] hv::Status add(BusDevice& device, EventFlags& flags);
+  /// The child is stopped: ends every channel, frees the devices, takes the ports away.
+  kernel::Task<> close();
+
+  /// The payload of a message that the child posted.
+  void handle_message(std::span<const std::byte> message) { server_.handle_message(message); }
+
+ private:
+  static constexpr std::size_t kChannels = 4;
+  static constexpr std::size_t kGpadls = 16;
+  static constexpr std::size_t kGpadlWords = 1024;
+
+  struct Channel {
+    BusDevice* device = nullptr;
+    EventFlags* flags = nullptr;
+    std::uint16_t flag = 0;
+    vmbus::OfferId offer;
+    bool is_open = false;
+    bool signals_child = false;
+    /// The pages of both rings, in the heap.
+    std::span<machine::Gpn> pages;
+    kernel::Event closed;
+  };
+
+  // ServerNotifier.
+  void send_message(std::uint32_t target_vp, std::span<const std::byte> message) override;
+  void contact(const vmbus::Contact& contact) override;
+  void disconnected() override;
+  void open(vmbus::OfferId offer, const vmbus::ChannelOpening& opening,
+            const vmbus::RingPages& rings) override;
+  void close(vmbus::OfferId offer) override;
+  void retarget(vmbus::OfferId offer, std::uint32_t target_vp) override;
+  void gpadl(vmbus::OfferId offer, const vmbus::Gpadl& gpadl) override;
+  void gpadl_release(vmbus::OfferId offer, vmbus::GpadlId id) override;
+
+  void device_closed(std::size_t channel) override;
+
+  [[nodiscard]] std::size_t index_of(vmbus::OfferId offer) const;
+  [[nodiscard]] static std::uint32_t use_of(std::size_t channel);
+  /// Translates both rings into one list of root pages; empty if a page is not the child's.
+  [[nodiscard]] std::span<machine::Gpn> translate(const vmbus::RingPages& rings);
+  [[nodiscard]] bool open_signal(std::size_t channel, std::uint32_t target_vp);
+  void close_signal(std::size_t channel);
+  [[nodiscard]] bool open_message_port(std::uint32_t target_vp);
+
+  kernel::Kernel& kernel_;
+  ChildPorts& ports_;
+  VmbusChild child_;
+  kernel::Outbox outbox_;
+  std::uint32_t message_vp_ = vmbus::kNoTargetVp;
+  std::array<vmbus::ServerChannel, kChannels> server_channels_{};
+  std::array<vmbus::Gpadl, kGpadls> gpadls_{};
+  std::array<std::uint64_t, kGpadlWords> gpadl_words_{};
+  vmbus::FixedGpadlStorage gpadl_storage_{gpadl_words_};
+  std::array<Channel, kChannels> channels_;
+  vmbus::Server server_;
+};
+
+}  // namespace root
