@@ -204,6 +204,26 @@ TEST_CASE("without memory nothing is created, and everything goes back in the en
   CHECK(fixture.pool.available() == 1);
 }
 
+TEST_CASE("a partition that had ports and connections gets every page back", "[hv][ports]") {
+  Fixture fixture;
+  for (std::uint32_t id = 0; id < 8; ++id) {
+    Port& port = fixture.port(id);
+    REQUIRE(fixture.connections.connect(ConnectionId{id}, kSender, connection(PortType::kMessage),
+                                        port) == Status::kSuccess);
+  }
+  CHECK(fixture.pool.in_use() > 8);
+  while (Connection* const connected = fixture.connections.any()) {
+    fixture.connections.remove(*connected);
+  }
+  while (Port* const port = fixture.ports.any()) {
+    fixture.ports.remove(*port);
+  }
+  fixture.ports.destroy();
+  fixture.connections.destroy();
+  CHECK(fixture.pool.in_use() == 0);
+  CHECK(fixture.pool.available() == 20);
+}
+
 TEST_CASE("many ports are found by their ids", "[hv][ports]") {
   Fixture fixture(200);
   for (std::uint32_t id = 0; id < 100; ++id) {
