@@ -121,6 +121,11 @@ std::optional<ChildPartition::Failure> ChildPartition::offer_disk(Disks& disks, 
 }
 
 std::optional<ChildPartition::Failure> ChildPartition::start() {
+  for (std::uint32_t index = 1; index < processors_; ++index) {
+    if (const auto failure = failed("SetVpRegisters", calls_.admit_vp(partition_, index))) {
+      return failure;
+    }
+  }
   return failed("SetVpRegisters", calls_.start_vp0(partition_, image_));
 }
 

@@ -164,6 +164,17 @@ hv::Status PartitionCalls::start_vp0(hv::PartitionId partition, const machine::I
       .status;
 }
 
+hv::Status PartitionCalls::admit_vp(hv::PartitionId partition, std::uint32_t vp) {
+  const std::array registers = {assign(hv::RegisterName::kExplicitSuspend, 0)};
+  hv::VpRegistersInput input;
+  input.partition = partition;
+  input.vp = hv::VpIndex(vp);
+  return hypercalls()
+      .call_reps(hv::CallCode::kSetVpRegisters, input,
+                 std::span<const hv::RegisterAssignment>(registers))
+      .status;
+}
+
 hv::Status PartitionCalls::create_port(const hv::CreatePortInput& input) {
   return with_deposits(input.port_partition,
                        [&] { return hypercalls().call(hv::CallCode::kCreatePort, input); });

@@ -36,6 +36,9 @@ class PartitionCalls {
   [[nodiscard]] hv::Status map_memory(hv::PartitionId partition, const MemoryBlock& block);
   /// Loads VP 0 with the entry state of the image and lets it run.
   [[nodiscard]] hv::Status start_vp0(hv::PartitionId partition, const machine::ImageHeader& image);
+  /// Ends the explicit suspension that a new VP has; VPs but the first then wait until the
+  /// partition itself starts them.
+  [[nodiscard]] hv::Status admit_vp(hv::PartitionId partition, std::uint32_t vp);
   [[nodiscard]] hv::Status create_port(const hv::CreatePortInput& input);
   [[nodiscard]] hv::Status connect_port(const hv::ConnectPortInput& input);
   [[nodiscard]] hv::Status delete_port(hv::PartitionId partition, hv::PortId port);
