@@ -353,3 +353,25 @@ TEST_CASE("interrupts nest by priority class in any order of events", "[hv][apic
         rc::state::gen::execOneOfWithArgs<Request, Request, Take, EndOfInterrupt, SetPriority>());
   });
 }
+
+TEST_CASE("no register write breaks a promise, and a fault changes nothing", "[hv][apic]") {
+  rc::prop("hostile writes", [] {
+    Enabled system;
+    std::uint64_t tsc = 0;
+    for (int step = 0; step < 60; ++step) {
+      const std::uint32_t msr = *rc::gen::inRange(x86::kX2ApicFirst, x86::kX2ApicLast + 1);
+      const std::uint64_t value = *rc::gen::oneOf(rc::gen::arbitrary<std::uint64_t>(),
+                                                  rc::gen::inRange<std::uint64_t>(0, 0x80000));
+      const auto before = system.apic.read(msr, tsc);
+      if (system.write(msr, value, tsc) == Kind::kFault) {
+        RC_ASSERT(system.apic.read(msr, tsc) == before);
+      }
+      static_cast<void>(system.take());
+      tsc += *rc::gen::inRange<std::uint64_t>(0, 1'000'000);
+      static_cast<void>(system.apic.expire_timer(tsc));
+      if (const auto deadline = system.apic.timer_deadline()) {
+        RC_ASSERT(*deadline > tsc);
+      }
+    }
+  });
+}

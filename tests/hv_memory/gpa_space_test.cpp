@@ -289,3 +289,70 @@ TEST_CASE("reserved overlays need no memory for their records", "[hv][gpa_space]
   }
   CHECK(space.lookup(Gpn(601)) == ram(5149));
 }
+
+TEST_CASE("with any amount of memory a call succeeds or changes nothing", "[hv][gpa_space]") {
+  rc::prop("scarce memory", [] {
+    System system(*rc::gen::inRange<std::uint64_t>(1, 12));
+    const std::uint64_t pages = system.pool.available() + system.pool.in_use();
+    Model model;
+    for (int step = 0; step < 30; ++step) {
+      Model next = model;
+      Status status = Status::kSuccess;
+      const auto attempt = [&](const auto& command, auto call) {
+        command.apply(next);
+        status = call(*system.space);
+      };
+      switch (*rc::gen::inRange(0, 4)) {
+        case 0: {
+          const Map map;
+          attempt(map, [&](GpaSpace& space) { return space.map(Gpn(map.gpn), map.mapping); });
+          break;
+        }
+        case 1: {
+          const MapLarge map;
+          attempt(map, [&](GpaSpace& space) { return space.map_large(Gpn(map.gpn), map.mapping); });
+          break;
+        }
+        case 2: {
+          const Unmap unmap;
+          attempt(unmap, [&](GpaSpace& space) { return space.unmap(Gpn(unmap.gpn)); });
+          break;
+        }
+        default: {
+          const ShowOverlay show;
+          attempt(show, [&](GpaSpace& space) {
+            return space.show_overlay(show.id, Gpn(show.gpn), show.shown.page, show.shown.rights);
+          });
+          break;
+        }
+      }
+      RC_ASSERT(status == Status::kSuccess || status == Status::kInsufficientMemory);
+      model = status == Status::kSuccess ? next : model;
+      check_all(model, system);
+      RC_ASSERT(system.pool.available() + system.pool.in_use() == pages);
+    }
+    system.space->destroy();
+    RC_ASSERT(system.pool.available() == pages);
+  });
+}
+
+TEST_CASE("no page number and no rights that a guest may name break a promise", "[hv][gpa_space]") {
+  rc::prop("hostile arguments", [] {
+    System system(40);
+    for (int step = 0; step < 40; ++step) {
+      const Gpn gpn(*rc::gen::oneOf(rc::gen::arbitrary<std::uint64_t>(),
+                                    rc::gen::inRange<std::uint64_t>(0, kSpacePages + 1024)));
+      const GpaMapping mapping = ram(*rc::gen::inRange<std::uint64_t>(0, 1ull << 40),
+                                     GpaRights(*rc::gen::inRange<std::uint8_t>(0, 8)));
+      GpaSpace& space = *system.space;
+      static_cast<void>(space.map(gpn, mapping));
+      static_cast<void>(space.map_large(gpn, mapping));
+      static_cast<void>(space.unmap(gpn));
+      static_cast<void>(space.unmap_large(gpn));
+      static_cast<void>(space.change_rights(gpn, mapping.rights));
+      static_cast<void>(space.show_overlay(any_overlay(), gpn, mapping.page, mapping.rights));
+      space.hide_overlay(any_overlay());
+      static_cast<void>(space.lookup(gpn));
+    }
+  });
+}

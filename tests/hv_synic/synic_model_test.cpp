@@ -205,3 +205,33 @@ TEST_CASE("messages arrive once and in order, whatever guest and senders do", "[
     RC_ASSERT(system.source.owner.busy_buffers() == 0u);
   });
 }
+
+TEST_CASE("no register write and no bytes in its pages break a promise of the SynIC",
+          "[hv][synic]") {
+  rc::prop("hostile guest", [] {
+    System system;
+    for (int step = 0; step < 60; ++step) {
+      const std::uint32_t msr =
+          *rc::gen::oneOf(rc::gen::inRange(hv::kMsrScontrol, hv::kMsrSirbp + 1),
+                          rc::gen::inRange(hv::kMsrSint0, hv::kMsrSint15 + 1));
+      const auto value = *rc::gen::arbitrary<std::uint64_t>();
+      const std::uint64_t before = system.synic.read(msr);
+      const bool faulted = system.synic.write(msr, value) == hv::Synic::WriteEffect::kFault;
+      RC_ASSERT(system.synic.read(msr) == (faulted || msr == hv::kMsrEom ? before : value));
+      // The guest writes anything anywhere into its pages.
+      const std::uint64_t address =
+          synic_test::slot_address(0) + *rc::gen::inRange<std::uint64_t>(0, 1024) * 8;
+      system.memory.set(address, *rc::gen::arbitrary<std::uint64_t>());
+      const std::uint32_t sint = *rc::gen::inRange(0u, hv::kSintCount);
+      if (hv::QueuedMessage* const message = system.source.make(1)) {
+        static_cast<void>(system.synic.post(sint, *message, 0));
+      }
+      static_cast<void>(system.synic.deliver(0));
+      hv::Synic::EventOutcome outcome;
+      static_cast<void>(
+          system.synic.signal(sint, *rc::gen::inRange(0u, hv::kEventFlagsPerSint), outcome));
+    }
+    system.synic.reset();
+    RC_ASSERT(system.source.owner.busy_buffers() == 0u);
+  });
+}
