@@ -1,0 +1,34 @@
+// A root's steps to make, start and delete a child, for guests of the hypervisor's tests.
+#pragma once
+
+#include <cstdint>
+
+#include "hv/tlfs/tlfs.h"
+#include "machine/address.h"
+#include "machine/image.h"
+
+namespace child_maker {
+
+/// In the child's GPA space: a page that make() leaves unmapped, and a word for its processors.
+inline constexpr machine::Gpa kHole{0x80'0000};
+inline constexpr machine::Gpa kSharedWord{0x40'5000};
+
+struct Child {
+  hv::PartitionId id{};
+  machine::ImageHeader header;
+  /// Where the root keeps it.
+  machine::Gpa memory;
+  std::uint64_t memory_pages = 0;
+  std::uint64_t deposited_pages = 0;
+};
+
+/// Creates a partition with the image of a boot module, and its VPs, none started.
+[[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1);
+void start(const Child& child, std::uint32_t vp);
+void map_hole(const Child& child);
+void set_register(const Child& child, std::uint32_t vp, hv::RegisterName name,
+                  std::uint64_t value);
+/// Ends it, and checks that all its pages come back.
+void destroy(const Child& child);
+
+}  // namespace child_maker
