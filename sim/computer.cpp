@@ -153,11 +153,10 @@ void Computer::violation(std::string_view property, std::string message) {
   const auto latest = hash_.latest(kOperationsInMessage);
   message += "\n  the last operations:";
   for (std::size_t index = 0; index < latest.size(); ++index) {
-    const auto& words = latest[index];
+    const PastOperation& past = latest[index];
     message +=
         fmt::format("\n    #{} lp{} {} {:#x} {:#x} -> {:#x}", operations - latest.size() + index,
-                    (words[0] >> 8) & 0xFF, name_of(static_cast<Operation>(words[0] & 0xFF)),
-                    words[1], words[2], words[3]);
+                    past.processor, name_of(past.kind), past.first, past.second, past.result);
   }
   result_.violations.push_back({std::string(property), now_ns(), operations,
                                 here_ != nullptr ? here_->index : 0, std::move(message)});

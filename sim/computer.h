@@ -17,6 +17,7 @@
 #include "sim/physical_memory.h"
 #include "sim/properties.h"
 #include "sim/trace_hash.h"
+#include "sim/turn_order.h"
 #include "sim/watch/race_detector.h"
 #include "sim/world.h"
 
@@ -158,6 +159,11 @@ class Computer final : private BoardHost, private HashListener {
   [[nodiscard]] std::uint32_t decide(const machine::Site& site, std::uint32_t domain) override;
   void send_interrupt(LogicalProcessor& from, const InterruptCommand& command);
 
+  /// A processor that does not run acts at another time than before.
+  void set_turn(const LogicalProcessor& processor) {
+    turns_.set(processor.index, processor.next_ns());
+  }
+
   // --- Ends --------------------------------------------------------------------------------------
 
   [[noreturn]] void stop(std::uint32_t code);
@@ -211,6 +217,7 @@ class Computer final : private BoardHost, private HashListener {
   vtx::VmcsTable vmcss_;
   vtx::Capabilities capabilities_;
   EventQueue events_;
+  TurnOrder turns_;
   TraceHash hash_;
   Properties properties_;
   machine::BootInformation boot_information_;

@@ -25,6 +25,7 @@ LogicalProcessor::LogicalProcessor(Computer& computer, std::uint32_t number)
 void LogicalProcessor::wake(std::uint64_t at_ns) {
   if (sleeping) {
     wake_ns = std::min(wake_ns, at_ns);
+    computer_.set_turn(*this);
   } else {
     horizon = 0;
   }

@@ -106,6 +106,7 @@ void Computer::start_processors() {
     processor.running = &context;
     processor.next_stall = configuration_.stall_interval_ns == 0 ? kNever : 0;
     processor.wake_ns = index == 0 ? 0 : 1 + decide(kProcessorStart, cost::kProcessorStartSpread);
+    set_turn(processor);
   }
 }
 

@@ -22,45 +22,30 @@ constexpr std::uint64_t stall_length_ns(std::uint32_t draw) {
 }  // namespace
 
 LogicalProcessor* Computer::first(std::uint64_t& at_ns) {
-  at_ns = kNever;
-  LogicalProcessor* best = nullptr;
-  std::uint32_t equals = 0;
-  for (const auto& processor : processors_) {
-    const std::uint64_t next = processor->next_ns();
-    if (next < at_ns) {
-      at_ns = next;
-      best = processor.get();
-      equals = 1;
-    } else if (next == at_ns && best != nullptr) {
-      ++equals;
-    }
-  }
+  at_ns = turns_.earliest();
   if (const std::uint64_t event = events_.next_ns(); event <= at_ns) {
     at_ns = event;
     return nullptr;
   }
-  if (equals > 1) [[unlikely]] {
-    std::uint32_t skip = decide(kTie, equals);
-    for (const auto& processor : processors_) {
-      if (processor->next_ns() == at_ns && skip-- == 0) {
-        return processor.get();
-      }
-    }
-  }
-  return best;
+  const std::uint32_t equals = turns_.count(at_ns);
+  const std::uint32_t chosen = equals > 1 ? decide(kTie, equals) : 0;
+  return processors_[turns_.find(at_ns, chosen)].get();
 }
 
+// Whoever runs is not in the order of turns.
 void Computer::enter(LogicalProcessor& processor) {
   if (processor.sleeping) {
     processor.now = std::max(processor.now, processor.wake_ns);
     processor.wake_ns = kNever;
     processor.sleeping = false;
   }
+  turns_.set(processor.index, kNever);
   here_ = &processor;
 }
 
 void Computer::give_turns() {
   LogicalProcessor& self = *here_;
+  set_turn(self);
   std::uint64_t at_ns = 0;
   LogicalProcessor* const next = first(at_ns);
   if (next == &self) {
@@ -73,6 +58,7 @@ void Computer::give_turns() {
     self.running->fiber.switch_to(next->running->fiber);
   } else {
     here_ = nullptr;
+    event_ns_ = self.now;
     self.running->fiber.switch_to(main_);
   }
 }
@@ -83,12 +69,7 @@ void Computer::set_horizon(LogicalProcessor& processor) {
   if (processor.running->is_guest()) {
     horizon = std::min(horizon, processor.preemption_ns);
   }
-  for (const auto& other : processors_) {
-    if (other.get() != &processor) {
-      horizon = std::min(horizon, other->next_ns());
-    }
-  }
-  processor.horizon = horizon;
+  processor.horizon = std::min(horizon, turns_.earliest());
 }
 
 void Computer::stall(LogicalProcessor& processor) {

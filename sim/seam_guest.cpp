@@ -67,7 +67,9 @@ void store(Gpa address, std::type_identity_t<Word> value) {
     if (where) [[likely]] {
       if (std::byte* const to = self.memory().at(*where, sizeof(Word))) {
         self.publish(to);
-        sim::store_word<Word>(to, value);
+        sim::store_word<Word>(to, static_cast<Word>(self.record(Operation::kStore, address.value(),
+                                                                sizeof(Word), value)));
+        return;
       }
       break;
     }
@@ -79,7 +81,7 @@ void store(Gpa address, std::type_identity_t<Word> value) {
     address = Gpa(self.here().registers.rdi);
     value = static_cast<Word>(self.here().registers.rax);
   }
-  self.record(Operation::kStore, address.value(), value, 0);
+  self.record(Operation::kStore, address.value(), sizeof(Word), value);
 }
 
 /// A locked read-modify-write: `change` gives the new value.

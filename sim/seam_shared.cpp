@@ -24,8 +24,7 @@ void store(Word* word, Word value) {
   sim::Computer& self = *sim::current_computer;
   self.pass(cost::kSharedStore);
   self.publish(word);
-  self.record(Operation::kSharedStore, sizeof(Word), value, 0);
-  *word = value;
+  *word = static_cast<Word>(self.record(Operation::kSharedStore, sizeof(Word), 0, value));
 }
 
 template <class Word, class Change>

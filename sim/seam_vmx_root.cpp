@@ -83,8 +83,8 @@ void store(Spa address, std::type_identity_t<Word> value) {
   self.pass(cost::kSharedStore);
   std::byte* const to = memory_at(self, address, sizeof(Word), sizeof(Word));
   self.publish(to);
-  self.record(Operation::kStore, address.value(), value, 0);
-  sim::store_word<Word>(to, value);
+  sim::store_word<Word>(
+      to, static_cast<Word>(self.record(Operation::kStore, address.value(), sizeof(Word), value)));
 }
 
 template <class Word, class Change>
@@ -117,11 +117,11 @@ std::uint64_t read_field(std::uint32_t encoding) {
 void write_field(std::uint32_t encoding, std::uint64_t value) {
   Computer& self = root("vmwrite");
   self.pass_private(cost::kVmcsAccess);
+  value = self.record(Operation::kVmwrite, encoding, 0, value);
   if (self.here().vtx.vmwrite(encoding, value) != VmxResult::kSucceed) [[unlikely]] {
     self.violation("VMCS fields are accessed with a current VMCS",
                    "VMWRITE of field " + std::to_string(encoding));
   }
-  self.record(Operation::kVmwrite, encoding, value, 0);
 }
 
 }  // namespace

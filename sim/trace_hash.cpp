@@ -50,15 +50,18 @@ void TraceHash::flush() {
 }
 
 // What lies behind the cursor is from before the last flush, and still there.
-std::vector<std::array<std::uint64_t, 4>> TraceHash::latest(std::size_t count) const {
+std::vector<PastOperation> TraceHash::latest(std::size_t count) const {
   const std::size_t known = std::min<std::uint64_t>({count, operations(), kBufferOperations});
   auto slot = static_cast<std::size_t>(cursor_ - buffer_.data()) / kWords;
-  std::vector<std::array<std::uint64_t, 4>> operations_found(known);
+  std::vector<PastOperation> found(known);
   for (std::size_t index = known; index-- > 0;) {
     slot = (slot + kBufferOperations - 1) % kBufferOperations;
-    std::copy_n(buffer_.data() + slot * kWords, kWords, operations_found[index].begin());
+    const std::uint64_t* const words = buffer_.data() + slot * kWords;
+    found[index] = {static_cast<Operation>(words[0] & 0xFF),
+                    static_cast<std::uint32_t>(words[0] >> 8) & 0xFF, words[1], words[0] >> 16,
+                    words[2]};
   }
-  return operations_found;
+  return found;
 }
 
 std::uint64_t TraceHash::value() const {

@@ -25,6 +25,14 @@ class HashListener {
   ~HashListener() = default;
 };
 
+struct PastOperation {
+  Operation kind{};
+  std::uint32_t processor = 0;
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+  std::uint64_t result = 0;
+};
+
 class TraceHash {
  public:
   /// Operations between two calls of the listener.
@@ -46,10 +54,10 @@ class TraceHash {
   std::uint64_t add(Operation kind, std::uint32_t processor, std::uint64_t first,
                     std::uint64_t second, std::uint64_t result) {
     std::uint64_t* const words = cursor_;
-    words[0] = static_cast<std::uint64_t>(kind) | (std::uint64_t{processor} << 8);
-    words[1] = first;
-    words[2] = second;
-    words[3] = result;
+    // The second operand is seldom wide: what of it does not fit is mixed into the first.
+    words[0] = static_cast<std::uint64_t>(kind) | (std::uint64_t{processor} << 8) | (second << 16);
+    words[1] = first + (second >> 48) * kOdd;
+    words[2] = result;
     cursor_ = words + kWords;
     if (cursor_ >= limit_) [[unlikely]] {
       return reach_limit();
@@ -65,14 +73,15 @@ class TraceHash {
   [[nodiscard]] std::uint64_t operations() const {
     return flushed_ + static_cast<std::uint64_t>(cursor_ - buffer_.data()) / kWords;
   }
-  /// Some of the latest operations, the last one last, four words each as add() makes them.
-  [[nodiscard]] std::vector<std::array<std::uint64_t, 4>> latest(std::size_t count) const;
+  /// Some of the latest operations, the last one last; of the second operand, what fits.
+  [[nodiscard]] std::vector<PastOperation> latest(std::size_t count) const;
   /// The hash of all of them.
   [[nodiscard]] std::uint64_t value() const;
 
  private:
-  static constexpr std::size_t kWords = 4;
+  static constexpr std::size_t kWords = 3;
   static constexpr std::size_t kBufferOperations = 512;
+  static constexpr std::uint64_t kOdd = 0x9E37'79B9'7F4A'7C15;
 
   std::uint64_t reach_limit();
   void flush();

@@ -210,7 +210,7 @@ TEST_CASE("a broken invariant tells the expression, the place and the last opera
   CHECK(violation.property == "invariant");
   CHECK_THAT(violation.message, Catch::Contains("tests/sim/world_test.cpp"));
   CHECK_THAT(violation.message, Catch::Contains("2 + 2 == 5"));
-  CHECK_THAT(violation.message, Catch::Contains("store 0x4000 0x4d"));
+  CHECK_THAT(violation.message, Catch::Contains("store 0x4000 0x4 -> 0x4d"));
   CHECK(violation.virtual_ns > 0);
 }
 
