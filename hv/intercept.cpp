@@ -84,7 +84,7 @@ InterceptHeader make_header(const VirtualProcessor& vp, InterceptAccess access,
   InterceptHeader header;
   header.vp = vp.index;
   header.length_and_cr8 =
-      static_cast<std::uint8_t>((instruction_length & 0xF) | (vp.apic.cr8() << 4));
+      static_cast<std::uint8_t>((instruction_length & 0xF) | (std::uint32_t{vp.apic.cr8()} << 4));
   header.access = access;
   std::uint32_t state = vtx::privilege_level();
   state |= vtx::in_protected_mode() ? InterceptHeader::kCr0Pe : 0;
