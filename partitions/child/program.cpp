@@ -73,7 +73,7 @@ kernel::Task<bool> Program::do_workload() {
     case Workload::kWork:
       return work(*this);
     case Workload::kStorage:
-      return idle(*this);
+      return storage_workload(*this);
   }
   return hello(*this);
 }

@@ -14,5 +14,7 @@ class Program;
 [[nodiscard]] kernel::Task<bool> idle(Program& program);
 /// Computes, fills and checks memory, and sends errands between the VPs.
 [[nodiscard]] kernel::Task<bool> work(Program& program);
+/// Hashes the first disk of the bus, then tests the second at random.
+[[nodiscard]] kernel::Task<bool> storage_workload(Program& program);
 
 }  // namespace child

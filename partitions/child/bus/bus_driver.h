@@ -1,0 +1,104 @@
+// The child's end of the bus: the I/O around vmbus::Client, and waiting for its answers.
+//
+// It posts the client's messages, brings it the server's, delivers signals to the channels'
+// drivers, and turns the client's answers into something that a task can await.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "partitions/kernel/kernel.h"
+#include "partitions/kernel/outbox.h"
+#include "partitions/kernel/synchronization.h"
+#include "partitions/kernel/synic.h"
+#include "vmbus/client/client.h"
+
+namespace child {
+
+/// A device that the bus has offered.
+struct OfferedDevice {
+  vmbus::ChannelId channel;
+  vmbus::Guid type;
+  vmbus::Guid instance;
+  hv::ConnectionId signal{};
+  bool rescinded = false;
+};
+
+/// The driver of one channel.
+class ChannelDriver {
+ public:
+  virtual void signalled() = 0;
+  /// The device is gone; nothing that is under way will be answered.
+  virtual void rescinded() = 0;
+
+ protected:
+  ~ChannelDriver() = default;
+};
+
+class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifier {
+ public:
+  static constexpr std::size_t kMaxDevices = 8;
+  static constexpr std::uint32_t kEventFlags = 64;
+
+  explicit BusDriver(kernel::Kernel& kernel);
+
+  /// Negotiates and takes the offers. False if the root speaks none of our versions.
+  kernel::Task<bool> connect();
+  /// Says goodbye; every channel has been closed.
+  kernel::Task<> disconnect();
+  [[nodiscard]] std::span<OfferedDevice> devices() {
+    return std::span(devices_).first(device_count_);
+  }
+
+  /// Lends the pages, opens the channel with them as its two rings of equal size, and sends the
+  /// channel's signals to `driver`. False if the root refuses or the device is gone.
+  kernel::Task<bool> open(OfferedDevice& device, ChannelDriver& driver,
+                          std::span<const machine::Gpn> ring_pages);
+  /// Closes the channel; returns when the root has let go of the rings.
+  kernel::Task<> close(OfferedDevice& device);
+
+  void message_arrived(const hv::Message& message) override;
+  void event_flag_set(std::uint32_t flag) override;
+
+ private:
+  /// What is known of a channel from our side, by its id.
+  struct Channel {
+    ChannelDriver* driver = nullptr;
+    vmbus::GpadlId ring;
+    kernel::Event answered;
+    bool success = false;
+  };
+
+  void send_message(std::uint32_t connection_id, std::span<const std::byte> message) override;
+  void connected(vmbus::Version version) override;
+  void connect_failed() override;
+  void offered(vmbus::ChannelId channel, const vmbus::OfferChannel& offer) override;
+  void all_offers_delivered() override;
+  void opened(vmbus::ChannelId channel, bool success) override;
+  void rescinded(vmbus::ChannelId channel) override;
+  void modified(vmbus::ChannelId channel, bool success) override;
+  void gpadl_created(vmbus::GpadlId gpadl, bool success) override;
+  void gpadl_torndown(vmbus::GpadlId gpadl) override;
+  void unloaded() override;
+
+  static void refused(void* context, const hv::PostMessageInput& message, hv::Status status);
+  [[nodiscard]] Channel* channel_of(vmbus::ChannelId id);
+  void answer(Channel& channel, bool success);
+  void answer_gpadl(vmbus::GpadlId gpadl, bool success);
+
+  kernel::Kernel& kernel_;
+  kernel::Outbox outbox_;
+  std::array<vmbus::ClientChannel, kMaxDevices> client_channels_{};
+  std::array<vmbus::ClientGpadl, kMaxDevices> client_gpadls_{};
+  vmbus::Client client_;
+  std::array<OfferedDevice, kMaxDevices> devices_{};
+  std::size_t device_count_ = 0;
+  std::array<Channel, kMaxDevices> channels_;
+  kernel::Event connection_answered_;
+  bool connected_ = false;
+  kernel::Event offers_delivered_;
+  kernel::Event unloaded_;
+};
+
+}  // namespace child
