@@ -24,7 +24,8 @@ struct Commands {
 CLI::App* add_run(CLI::App& app, scenarios::RunCommand& command) {
   CLI::App* const run = app.add_subcommand("run", "Run a scenario in simulation");
   run->add_option("SCENARIO", command.scenario, "A scenario file, or a name of `list`")->required();
-  auto* const seed = run->add_option("--seed", command.seed, "The seed of every decision (1)");
+  auto* const seed = run->add_option("--seed", command.seed, "The seed of every decision (1)")
+                         ->check(CLI::NonNegativeNumber);
   run->add_option("--seeds", command.seeds, "A range of seeds: A..B")->excludes(seed);
   run->add_option("--jobs,-j", command.jobs, "Worlds that run at once (1)")
       ->check(CLI::Range(1, 1024));
@@ -50,7 +51,8 @@ CLI::App* add_selfcheck(CLI::App& app, scenarios::SelfcheckCommand& command) {
   CLI::App* const selfcheck = app.add_subcommand(
       "selfcheck", "Run perturbed twins of scenarios and compare their trace hashes");
   selfcheck->add_option("SCENARIO", command.scenarios, "Scenarios (all of `list`)");
-  selfcheck->add_option("--seed", command.seed, "The seed of every decision (1)");
+  selfcheck->add_option("--seed", command.seed, "The seed of every decision (1)")
+      ->check(CLI::NonNegativeNumber);
   selfcheck->footer(kFooter);
   return selfcheck;
 }

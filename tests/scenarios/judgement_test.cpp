@@ -1,0 +1,99 @@
+#include "scenarios/judgement.h"
+
+#include <catch2/catch.hpp>
+
+using scenarios::Expectation;
+using scenarios::judge;
+using scenarios::Verdict;
+
+namespace {
+
+struct Fixture {
+  scenarios::Scenario scenario;
+  sim::RunResult result;
+  scenarios::DiskMaterial disk{nullptr, 1024};
+  static constexpr const char* kDigest =
+      "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
+  Fixture() {
+    scenario.partitions.children = 2;
+    result.outcome = sim::Outcome::kStopped;
+  }
+  void log(std::string text) { result.console.push_back({0, std::move(text)}); }
+  scenarios::Judgement judged(bool cut_short = false) {
+    return judge(scenario, {nullptr, cut_short}, result);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a run that ends in good order passes", "[scenarios][judgement]") {
+  Fixture fixture;
+  REQUIRE(fixture.judged().verdict == Verdict::kPass);
+}
+
+TEST_CASE("each bad end has its verdict", "[scenarios][judgement]") {
+  Fixture fixture;
+  fixture.result.stop_code = 3;
+  REQUIRE(fixture.judged().verdict == Verdict::kFail);
+  fixture.result.stop_code = 0;
+  for (const auto& [outcome, verdict] : {std::pair{sim::Outcome::kViolation, Verdict::kFail},
+                                         {sim::Outcome::kTimeLimit, Verdict::kFail},
+                                         {sim::Outcome::kOperationLimit, Verdict::kFail},
+                                         {sim::Outcome::kHang, Verdict::kBroken},
+                                         {sim::Outcome::kHarnessError, Verdict::kBroken}}) {
+    fixture.result.outcome = outcome;
+    REQUIRE(fixture.judged().verdict == verdict);
+  }
+}
+
+TEST_CASE("a run that was to be cut short may be", "[scenarios][judgement]") {
+  Fixture fixture;
+  fixture.scenario.properties.logged = {"done"};
+  fixture.result.outcome = sim::Outcome::kTimeLimit;
+  REQUIRE(fixture.judged(true).verdict == Verdict::kPass);
+  fixture.result.outcome = sim::Outcome::kViolation;
+  fixture.result.violations.push_back(
+      {.property = "p", .virtual_ns = 1, .event = 1, .processor = 0, .message = "m"});
+  REQUIRE(fixture.judged(true).verdict == Verdict::kFail);
+}
+
+TEST_CASE("a required property that nobody evaluated is a violation", "[scenarios][judgement]") {
+  Fixture fixture;
+  fixture.scenario.properties.evaluated = {"root.every_page_returned"};
+  REQUIRE(fixture.judged().verdict == Verdict::kFail);
+  fixture.result.always["root.every_page_returned"] = 1;
+  REQUIRE(fixture.judged().verdict == Verdict::kPass);
+}
+
+TEST_CASE("a required goal that was never true is a violation", "[scenarios][judgement]") {
+  Fixture fixture;
+  fixture.scenario.properties.reached = {"goal"};
+  fixture.result.sometimes["goal"] = 0;
+  REQUIRE(fixture.judged().verdict == Verdict::kFail);
+  fixture.result.sometimes["goal"] = 2;
+  REQUIRE(fixture.judged().verdict == Verdict::kPass);
+}
+
+TEST_CASE("a required line must be in the log", "[scenarios][judgement]") {
+  Fixture fixture;
+  fixture.scenario.properties.logged = {"all pages returned"};
+  REQUIRE(fixture.judged().verdict == Verdict::kFail);
+  fixture.log("[root] all pages returned");
+  REQUIRE(fixture.judged().verdict == Verdict::kPass);
+}
+
+TEST_CASE("every child must log the right digest", "[scenarios][judgement]") {
+  Fixture fixture;
+  const auto judged = [&fixture] {
+    return judge(fixture.scenario, {&fixture.disk, false}, fixture.result);
+  };
+  fixture.log(std::string("[child 1] disk 0 sha256 ") + Fixture::kDigest);
+  REQUIRE(judged().violations.size() == 1);  // child 2 has not told
+  fixture.log(std::string("[child 2] disk 0 sha256 ") + Fixture::kDigest);
+  REQUIRE(judged().verdict == Verdict::kPass);
+  std::string wrong = Fixture::kDigest;
+  wrong[10] = wrong[10] == '0' ? '1' : '0';
+  fixture.log("[child 2] disk 0 sha256 " + wrong);
+  REQUIRE(judged().verdict == Verdict::kFail);
+}

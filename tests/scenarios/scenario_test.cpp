@@ -1,0 +1,231 @@
+#include "scenarios/scenario.h"
+
+#include <rapidcheck.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+using scenarios::load_scenario;
+using scenarios::parse_duration;
+using scenarios::parse_scenario;
+using scenarios::Scenario;
+using scenarios::WorkloadKind;
+
+namespace {
+
+constexpr std::string_view kWhole = R"(name = "all"
+[machine]
+logical_processors = 2
+memory_mib = 512
+[[devices.disk]]
+name = "data"
+content = "zeros"
+size_mib = 16
+[[devices.disk]]
+name = "scratch"
+size_mib = 32
+write_cache_sectors = 64
+[partitions]
+children = 2
+processors = 2
+memory_mib = 32
+[workload]
+kind = "storage"
+data_disk = "data"
+scratch_disk = "scratch"
+requests = 10
+[properties]
+data_disk_digest = true
+logged = ["done"]
+[limits]
+virtual_time = "90s"
+)";
+
+std::string with(std::string_view text, std::string_view old_text, std::string_view new_text) {
+  std::string result(text);
+  const std::size_t place = result.find(old_text);
+  REQUIRE(place != std::string::npos);
+  return result.replace(place, old_text.size(), new_text);
+}
+
+struct Refusal {
+  std::string_view what;
+  std::string_view old_text;
+  std::string_view new_text;
+  /// What the message must hold: where, which key, what is right.
+  std::uint32_t line;
+  std::string_view key;
+  std::string_view says;
+};
+
+constexpr Refusal kRefusals[] = {
+    {"an unknown key at the root", "name = \"all\"", "name = \"all\"\nversion = 3", 2, "version",
+     "is not known"},
+    {"a mistyped key", "memory_mib = 512", "memry_mib = 512", 2, "machine.memory_mib", "missing"},
+    {"a mistyped optional key", "memory_mib = 512", "memory_mib = 512\ntsc_mzh = 1", 5,
+     "machine.tsc_mzh", "is tsc_mhz meant?"},
+    {"a text for a number", "logical_processors = 2", "logical_processors = \"2\"", 3,
+     "machine.logical_processors", "is a text; expected is a whole number from 1 to 64"},
+    {"a fraction for a number", "memory_mib = 512", "memory_mib = 512.5", 4, "machine.memory_mib",
+     "is a fraction; expected is a whole number of MiB"},
+    {"a number below its range", "logical_processors = 2", "logical_processors = 0", 3,
+     "machine.logical_processors", "is 0; expected is a whole number from 1 to 64"},
+    {"a negative number", "logical_processors = 2", "logical_processors = -1", 3,
+     "machine.logical_processors", "is -1"},
+    {"a number beyond 32 bits", "requests = 10", "requests = 99999999999", 21, "workload.requests",
+     "from 0 to 100000000"},
+    {"a number for a text", "name = \"all\"", "name = 5", 1, "name", "expected is a text"},
+    {"an empty name", "name = \"all\"", "name = \"\"", 1, "name", "is empty"},
+    {"a number for a table", "[machine]", "machine = 1\n[machinery]", 2, "machine",
+     "expected is a table: [machine]"},
+    {"a table for an array of tables", "[[devices.disk]]\nname = \"data\"",
+     "[devices.disk]\nname = \"data\"", 9, "", "is not TOML"},
+    {"no machine at all", "[machine]", "[nothing]", 1, "machine", "is missing"},
+    {"two disks of one name", "name = \"scratch\"", "name = \"data\"", 10, "devices.disk[1].name",
+     "which another disk has"},
+    {"a disk without a size", "size_mib = 16\n", "", 5, "devices.disk[0].size_mib", "is missing"},
+    {"content of no known kind", "content = \"zeros\"", "content = \"ones\"", 7,
+     "devices.disk[0].content", "one of \"zeros\", \"ext4-image\", \"file\""},
+    {"a file that nothing reads", "content = \"zeros\"", "content = \"zeros\"\nfile = \"x\"", 8,
+     "devices.disk[0].file", "only content = \"file\""},
+    {"a disk that is not there", "data_disk = \"data\"", "data_disk = \"dta\"", 19,
+     "workload.data_disk", "there are \"data\", \"scratch\""},
+    {"one disk for both", "scratch_disk = \"scratch\"", "scratch_disk = \"data\"", 20,
+     "workload.scratch_disk", "is the data disk too"},
+    {"a workload of no known kind", "kind = \"storage\"", "kind = \"sleep\"", 18, "workload.kind",
+     "one of \"hello\", \"idle\", \"work\", \"storage\""},
+    {"a key of another workload", "requests = 10", "timer_hz = 10", 21, "workload.timer_hz",
+     "it belongs to \"idle\""},
+    {"ranges larger than their disk", "requests = 10", "scratch_mib = 17", 21,
+     "workload.scratch_mib", "needs 34 MiB for 2 children, but disk \"scratch\" has 32 MiB"},
+    {"children larger than the computer", "processors = 2\nmemory_mib = 32",
+     "processors = 2\nmemory_mib = 400", 16, "partitions.memory_mib", "machine.memory_mib is 512"},
+    {"a time without a unit", "virtual_time = \"90s\"", "virtual_time = \"90\"", 26,
+     "limits.virtual_time", "a number and its unit"},
+    {"a time as a number", "virtual_time = \"90s\"", "virtual_time = 90", 26, "limits.virtual_time",
+     "expected is a text"},
+    {"no time at all", "virtual_time = \"90s\"", "virtual_time = \"0s\"", 26, "limits.virtual_time",
+     "more than 0"},
+    {"no limits", "[limits]\nvirtual_time = \"90s\"\n", "", 1, "limits", "is missing"},
+    {"texts that are none", "logged = [\"done\"]", "logged = [1]", 24, "properties.logged",
+     "holds a whole number"},
+    {"true for a text", "data_disk_digest = true", "data_disk_digest = 1", 23,
+     "properties.data_disk_digest", "expected is true or false"},
+    {"a key twice", "requests = 10", "requests = 10\nrequests = 11", 22, "", "is not TOML"},
+    {"a line that is no TOML", "[partitions]", "[partitions", 13, "", "is not TOML"},
+};
+
+}  // namespace
+
+TEST_CASE("a whole scenario is read as it stands", "[scenarios][loader]") {
+  const auto scenario = parse_scenario(kWhole, "all.toml");
+  REQUIRE(scenario);
+  REQUIRE(scenario->name == "all");
+  REQUIRE(scenario->machine.logical_processors == 2);
+  REQUIRE(scenario->disks.size() == 2);
+  REQUIRE(scenario->disks[1].write_cache_sectors == 64);
+  REQUIRE(scenario->partitions.children == 2);
+  REQUIRE(scenario->partitions.children_at_once == 2);
+  REQUIRE(scenario->workload.kind == WorkloadKind::kStorage);
+  REQUIRE(scenario->workload.data_disk == 0);
+  REQUIRE(scenario->workload.scratch_disk == 1);
+  REQUIRE(scenario->workload.requests == 10);
+  REQUIRE(scenario->properties.data_disk_digest);
+  REQUIRE(scenario->properties.logged == std::vector<std::string>{"done"});
+  REQUIRE(scenario->limits.virtual_ns == 90'000'000'000);
+  REQUIRE(scenario->text == kWhole);
+}
+
+TEST_CASE("what is wrong is refused with file, line, key and what would be right",
+          "[scenarios][loader]") {
+  for (const Refusal& refusal : kRefusals) {
+    INFO(refusal.what);
+    const auto scenario =
+        parse_scenario(with(kWhole, refusal.old_text, refusal.new_text), "some/file.toml");
+    REQUIRE_FALSE(scenario);
+    INFO(scenario.error().what());
+    CHECK(scenario.error().file == "some/file.toml");
+    CHECK(scenario.error().line == refusal.line);
+    CHECK(scenario.error().key == refusal.key);
+    CHECK(scenario.error().problem.contains(refusal.says));
+    CHECK(scenario.error().what().starts_with("some/file.toml:"));
+  }
+}
+
+TEST_CASE("a fifth disk is refused", "[scenarios][loader]") {
+  std::string disks;
+  for (int index = 0; index < 3; ++index) {
+    disks += "[[devices.disk]]\nname = \"d" + std::to_string(index) + "\"\nsize_mib = 1\n";
+  }
+  const auto scenario =
+      parse_scenario(with(kWhole, "[partitions]", disks + "[partitions]"), "five.toml");
+  REQUIRE_FALSE(scenario);
+  REQUIRE(scenario.error().problem.contains("at most 4 disks"));
+}
+
+TEST_CASE("files that are none are refused", "[scenarios][loader]") {
+  REQUIRE_FALSE(load_scenario("/nowhere/at/all.toml"));
+  REQUIRE_FALSE(load_scenario("/"));
+  const auto too_large = parse_scenario(std::string(1 << 20, '#'), "large.toml");
+  REQUIRE_FALSE(too_large);
+  REQUIRE(too_large.error().problem.contains("larger than"));
+}
+
+TEST_CASE("what a message shows of a file cannot disturb a terminal", "[scenarios][loader]") {
+  const auto scenario =
+      parse_scenario(with(kWhole, "kind = \"storage\"", "kind = \"\\u001B[2Jx\""), "escape.toml");
+  REQUIRE_FALSE(scenario);
+  for (const char character : scenario.error().what()) {
+    REQUIRE(static_cast<unsigned char>(character) >= ' ');
+  }
+}
+
+TEST_CASE("the scenarios of the tree are all accepted", "[scenarios][loader]") {
+  const std::filesystem::path folder(CHRONOVISOR_SCENARIOS);
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".toml") {
+      INFO(entry.path());
+      const auto scenario = load_scenario(entry.path());
+      INFO((scenario ? "" : scenario.error().what()));
+      REQUIRE(scenario);
+      REQUIRE(entry.path().stem().string() == scenario->name);
+      ++count;
+    }
+  }
+  REQUIRE(count >= 4);
+}
+
+TEST_CASE("durations need a number and a unit", "[scenarios][loader]") {
+  REQUIRE(parse_duration("7ns") == 7);
+  REQUIRE(parse_duration("5 us") == 5'000);
+  REQUIRE(parse_duration("250ms") == 250'000'000);
+  REQUIRE(parse_duration("90s") == 90'000'000'000);
+  REQUIRE(parse_duration("10min") == 600'000'000'000);
+  for (const char* text : {"", "s", "10", "10 hours", "-1s", "1.5s", "1s ", "99999999999999999999s",
+                           "18446744073709551615s"}) {
+    INFO(text);
+    REQUIRE_FALSE(parse_duration(text));
+  }
+}
+
+TEST_CASE("no bytes crash the loader", "[scenarios][loader][fuzz]") {
+  REQUIRE(rc::check("any text", [](const std::string& text) {
+    static_cast<void>(parse_scenario(text, "fuzz.toml"));
+  }));
+  REQUIRE(rc::check("a scenario with changed bytes", [] {
+    std::string text(kWhole);
+    const auto changes = *rc::gen::container<std::vector<std::pair<std::uint16_t, std::uint8_t>>>(
+        rc::gen::arbitrary<std::pair<std::uint16_t, std::uint8_t>>());
+    for (const auto& [place, value] : changes) {
+      text[place % text.size()] = static_cast<char>(value);
+    }
+    const std::size_t cut = *rc::gen::inRange<std::size_t>(0, text.size() + 1);
+    const auto scenario = parse_scenario(text.substr(0, cut), "fuzz.toml");
+    RC_ASSERT(scenario || !scenario.error().problem.empty());
+  }));
+  const std::string nested(20'000, '[');
+  REQUIRE_FALSE(parse_scenario("a = " + nested, "deep.toml"));
+  REQUIRE_FALSE(parse_scenario(nested, "deep.toml"));
+}

@@ -1,0 +1,70 @@
+#include "scenarios/world_builder.h"
+
+#include <catch2/catch.hpp>
+
+#include "machine/image.h"
+#include "partitions/root/parameters.h"
+
+namespace {
+
+scenarios::DiskDescription disk(std::string name, std::uint32_t size_mib) {
+  scenarios::DiskDescription description;
+  description.name = std::move(name);
+  description.size_mib = size_mib;
+  return description;
+}
+
+scenarios::Scenario storage_scenario() {
+  scenarios::Scenario scenario;
+  scenario.machine = {.logical_processors = 3, .memory_mib = 512, .tsc_mhz = 2000};
+  scenario.disks = {disk("data", 1), disk("scratch", 2)};
+  scenario.disks[1].write_cache_sectors = 7;
+  scenario.partitions = {.children = 2, .children_at_once = 1, .processors = 4, .memory_mib = 32};
+  scenario.workload.kind = scenarios::WorkloadKind::kStorage;
+  scenario.workload.requests = 12;
+  scenario.workload.scratch_disk = 1;
+  scenario.limits.virtual_ns = 5'000'000'000;
+  return scenario;
+}
+
+}  // namespace
+
+TEST_CASE("the root understands what every workload tells it", "[scenarios][world]") {
+  scenarios::Scenario scenario = storage_scenario();
+  for (const auto kind : {scenarios::WorkloadKind::kHello, scenarios::WorkloadKind::kIdle,
+                          scenarios::WorkloadKind::kWork, scenarios::WorkloadKind::kStorage}) {
+    scenario.workload.kind = kind;
+    const std::string text = scenarios::root_parameters(scenario, 99);
+    INFO(text);
+    REQUIRE(text.size() <= machine::kMaxParameterBytes);
+    const auto parameters = root::parse_parameters(text);
+    REQUIRE(parameters);
+    REQUIRE(parameters->seed == 99);
+    REQUIRE(parameters->children == 2);
+    REQUIRE(parameters->children_at_once == 1);
+    REQUIRE(parameters->child_processors == 4);
+    REQUIRE(root::workload_name(parameters->workload) == scenarios::name_of(kind));
+  }
+  const auto storage = root::parse_parameters(scenarios::root_parameters(scenario, 1));
+  REQUIRE(storage->requests == 12);
+  REQUIRE(storage->data_disk == 0);
+  REQUIRE(storage->scratch_disk == 1);
+}
+
+TEST_CASE("a world has the scenario's parts", "[scenarios][world]") {
+  const scenarios::Scenario scenario = storage_scenario();
+  const auto materials =
+      scenarios::make_materials(scenario, {sim::Bytes(1000, std::byte{1}), sim::Bytes()});
+  REQUIRE(materials);
+  const sim::WorldConfiguration world = scenarios::build_world(scenario, *materials, 1);
+  REQUIRE(world.logical_processors == 3);
+  REQUIRE(world.memory_bytes == 512ULL << 20);
+  REQUIRE(world.tsc_frequency_hz == 2'000'000'000);
+  REQUIRE(world.guests.size() == 2);
+  REQUIRE(world.disks.size() == 2);
+  REQUIRE(world.disks[0].size_bytes == 1ULL << 20);
+  REQUIRE(world.disks[0].content->size() == 1000);
+  REQUIRE(world.disks[1].content == nullptr);
+  REQUIRE(world.disks[1].write_cache_sectors == 7);
+  REQUIRE(world.limits.virtual_ns == 5'000'000'000);
+}
