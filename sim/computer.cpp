@@ -50,6 +50,7 @@ Computer::~Computer() {
 
 RunResult Computer::run() {
   current_computer = this;
+  begin_watch();
   try {
     board_ = std::make_unique<Board>(static_cast<BoardHost&>(*this), memory_, configuration_.disks);
     load_modules();
@@ -61,6 +62,7 @@ RunResult Computer::run() {
     result_.outcome = Outcome::kHarnessError;
     result_.error = error.what();
   }
+  end_watch();
   if (board_ != nullptr && !board_->unfinished_line().empty()) {
     result_.console.push_back({now_ns(), board_->unfinished_line()});
   }

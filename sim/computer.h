@@ -93,6 +93,20 @@ class Computer final : private BoardHost, private HashListener {
     }
   }
 
+  /// The devices act on behalf of the executing processor while this lives.
+  class DevicesAct {
+   public:
+    explicit DevicesAct(Computer& computer) : computer_(computer) {
+      computer_.watch_switch(nullptr);
+    }
+    ~DevicesAct() { computer_.watch_switch(computer_.here_); }
+    DevicesAct(const DevicesAct&) = delete;
+    DevicesAct& operator=(const DevicesAct&) = delete;
+
+   private:
+    Computer& computer_;
+  };
+
   void require_hypervisor(const char* operation) {
     if (context().is_guest()) [[unlikely]] {
       wrong_link_set(operation);
@@ -178,6 +192,20 @@ class Computer final : private BoardHost, private HashListener {
   [[noreturn]] void finish(Outcome outcome);
   [[noreturn]] void wrong_link_set(const char* operation);
 
+  // The watch on plain memory: actors are contexts, and 0 for devices.
+  void watch_switch(const LogicalProcessor* next) {
+    if (detector_ != nullptr) [[unlikely]] {
+      detector_->switch_to(next != nullptr ? next->running->id + 1 : 0);
+    }
+  }
+  void watch_new_memory(std::span<std::byte> memory) {
+    if (detector_ != nullptr) {
+      detector_->forget(reinterpret_cast<std::uintptr_t>(memory.data()), memory.size());
+    }
+  }
+  void begin_watch();
+  void end_watch();
+
   // Turns (scheduler.cpp).
   void run_to_the_end();
   /// Who acts first, and when: a processor, or null for an event. kNever: nobody.
@@ -234,7 +262,7 @@ class Computer final : private BoardHost, private HashListener {
   bool ended_ = false;
   std::uint64_t tsc_per_ns_numerator_ = 1;
   std::uint64_t tsc_per_ns_denominator_ = 1;
-  watch::RaceDetector* detector_ = nullptr;
+  std::unique_ptr<watch::RaceDetector> detector_;  // null: nothing is watched
   RunResult result_;
   std::atomic<std::uint64_t> progress_{0};
 };

@@ -63,6 +63,7 @@ machine::VmxResult Computer::enter_guest(machine::EntryKind kind,
     guest->on = &processor;
     processor.running = guest;
     processor.horizon = 0;
+    watch_switch(&processor);
     processor.hypervisor->fiber.switch_to(guest->fiber);
   }
   registers = processor.registers;
@@ -155,6 +156,7 @@ Resume Computer::exit_guest(const vtx::Exit& cause, std::uint32_t length,
     ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
     guest.on = nullptr;
     processor.running = processor.hypervisor;
+    watch_switch(&processor);
     guest.fiber.switch_to(processor.hypervisor->fiber);
   }
   // Entered again, maybe by another processor.

@@ -70,6 +70,7 @@ void LogicalProcessor::interrupt_request_changed() {
 std::uint64_t LogicalProcessor::now_tsc() { return computer_.now_tsc(); }
 
 std::uint8_t LogicalProcessor::acknowledge_external() {
+  const Computer::DevicesAct devices(computer_);
   return computer_.board().acknowledge_interrupt();
 }
 

@@ -140,6 +140,10 @@ Context& Computer::add_context(Program& program, std::uint64_t stack_bytes, Fibe
   }
   contexts_.push_back(std::make_unique<Context>(stack, entry, program, id));
   ++program.contexts;
+  watch_new_memory({stack.bottom, stack.size_bytes});
+  if (detector_ != nullptr) {
+    detector_->begin(id + 1);
+  }
   return *contexts_.back();
 }
 
@@ -157,6 +161,7 @@ Program& Computer::add_program(const GuestProgram* kernel, std::uint64_t entry_p
   program.kernel = kernel;
   program.entry_page = entry_page;
   program.arena = map_arena(arena_bytes, configuration_.perturbation);
+  watch_new_memory(program.arena.content);
   return program;
 }
 

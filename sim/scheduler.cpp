@@ -53,6 +53,7 @@ void Computer::give_turns() {
     return;
   }
   ++result_.context_switches;
+  watch_switch(next);
   if (next != nullptr) {
     enter(*next);
     self.running->fiber.switch_to(next->running->fiber);
@@ -142,6 +143,7 @@ void Computer::run_to_the_end() {
     }
     if (next != nullptr) {
       enter(*next);
+      watch_switch(next);
       main_.switch_to(next->running->fiber);
     } else {
       event_ns_ = at_ns;

@@ -9,9 +9,6 @@
 
 namespace machine {
 
-namespace vmx = machine::vmx;
-namespace x86 = machine::x86;
-
 using sim::Computer;
 using sim::Operation;
 using sim::Resume;
@@ -136,6 +133,7 @@ std::uint32_t port_in(std::uint16_t port, std::uint8_t size) {
         return static_cast<std::uint32_t>(self.record(Operation::kIn, port, size, value));
       }
     }
+    const Computer::DevicesAct devices(self);
     value = self.board().read_port(port, size);
     return static_cast<std::uint32_t>(self.record(Operation::kIn, port, size, value));
   }
@@ -159,6 +157,7 @@ void port_out(std::uint16_t port, std::uint8_t size, std::uint32_t value) {
         return;
       }
     }
+    const Computer::DevicesAct devices(self);
     self.board().write_port(port, size, value);
     self.record(Operation::kOut, port, value, 0);
     return;

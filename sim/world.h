@@ -86,6 +86,13 @@ struct WorldConfiguration {
   Limits limits;
   Perturbation perturbation;
   bool hash_operations = true;
+  /// Reports races between plain accesses of the code above the seam. Sees those of the build that
+  /// has CHRONOVISOR_WATCH; in any other it only costs time.
+#ifdef CHRONOVISOR_WATCH
+  bool watch_plain_memory = true;
+#else
+  bool watch_plain_memory = false;
+#endif
   /// Scale of the random stalls: about how many nanoseconds of work pass between two; 0: none.
   std::uint32_t stall_interval_ns = 2'000;
   /// The operation whose result is turned over; for the hash's own test.
