@@ -15,33 +15,20 @@
 #include "bench/measure.h"
 #include "machine/machine.h"
 #include "machine/vmx_root.h"
-#include "machine/x86.h"
 #include "sim/decider.h"
 #include "sim/world.h"
 
 namespace {
 
-namespace x86 = machine::x86;
-
 constexpr std::uint64_t kSleepsOfAll = 200'000;
-constexpr std::uint64_t kSleepTicks = 2'500;  // a microsecond
 
-// --- Ours: logical processors that sleep until a deadline of their timer
-// ---------------------------
-
-void ignore_interrupt(const machine::InterruptFrame&) { machine::write_msr(x86::kX2ApicEoi, 0); }
+// --- Ours: logical processors that let a microsecond pass
+// ------------------------------------------
 
 void sleep_again_and_again(const machine::BootInformation& information, std::uint32_t lp) {
-  machine::set_interrupt_handler(0x40, ignore_interrupt);
-  machine::write_msr(x86::kMsrApicBase, machine::read_msr(x86::kMsrApicBase) |
-                                            x86::kApicBaseEnable | x86::kApicBaseX2ApicEnable);
-  machine::write_msr(x86::kX2ApicSvr, x86::kApicSoftwareEnable | 0xFF);
-  machine::write_msr(x86::kX2ApicLvtTimer, x86::kLvtTimerTscDeadline | 0x40);
   const std::uint64_t sleeps = kSleepsOfAll / information.logical_processor_count;
   for (std::uint64_t index = 0; index < sleeps; ++index) {
-    const std::uint64_t now = machine::read_tsc();
-    machine::write_msr(x86::kMsrTscDeadline, now + kSleepTicks);
-    machine::sti_hlt();
+    machine::spend(1'000);
   }
   if (lp == 0) {
     machine::stop(0);
@@ -61,6 +48,9 @@ double our_sleep_ns(std::uint32_t actors) {
   const double elapsed = bench::nanoseconds_of([&] { result = world.run(); });
   if (!result.passed()) {
     std::cerr << "the world did not end well: " << result.error << '\n';
+    for (const sim::Violation& violation : result.violations) {
+      std::cerr << violation.property << ": " << violation.message << '\n';
+    }
     std::abort();
   }
   return elapsed / static_cast<double>(kSleepsOfAll);

@@ -26,6 +26,9 @@ double run(sim::WorldConfiguration configuration, std::uint64_t operations) {
   const double elapsed = bench::nanoseconds_of([&] { result = world.run(); });
   if (!result.passed()) {
     std::cerr << "the world did not end well: " << result.error << '\n';
+    for (const sim::Violation& violation : result.violations) {
+      std::cerr << violation.property << ": " << violation.message << '\n';
+    }
     std::abort();
   }
   return elapsed / static_cast<double>(operations);
