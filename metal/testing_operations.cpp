@@ -1,6 +1,7 @@
 // The operations for testing (machine/testing.h) on metal: no fault is chosen, a property that does
-// not hold is reported on the serial port, traces and coverage goals go to a small ring buffer that
-// a debugger can read.
+// not hold is reported on the serial port and ends the program, so that it is seen even where the
+// program has no serial port; traces and coverage goals go to a small ring buffer that a debugger
+// can read.
 #include "machine/testing.h"
 
 #include <array>
@@ -23,7 +24,6 @@ constexpr std::size_t kTraceEntries = 256;
 // Found by its symbol. Two processors never write the same entry unless one is 256 events behind.
 constinit std::array<TraceEntry, kTraceEntries> trace_entries{};
 constinit machine::Shared<std::uint64_t> trace_count;
-constinit machine::Shared<std::uint64_t> violation_count;
 
 namespace {
 
@@ -42,7 +42,6 @@ void always(const Site& property, bool condition, std::uint64_t a, std::uint64_t
   if (condition) {
     return;
   }
-  metal::violation_count.fetch_add(1);
   metal::serial_write("chronovisor: property violated: ");
   metal::serial_write(property.name());
   metal::serial_write(" a=");
@@ -50,6 +49,8 @@ void always(const Site& property, bool condition, std::uint64_t a, std::uint64_t
   metal::serial_write(" b=");
   metal::serial_write_hex(b);
   metal::serial_write("\n");
+  metal::serial_flush();
+  metal::end_program();
 }
 
 void sometimes(const Site& property, bool condition) {
