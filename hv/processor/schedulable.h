@@ -34,6 +34,8 @@ class Schedulable {
   std::uint32_t lp = 0;
   /// TSC ticks of running, divided by weight: who has least runs next.
   std::uint64_t virtual_time = 0;
+  /// Its place among those that are ready.
+  std::uint64_t order = 0;
   std::uint64_t running_since = 0;
   std::uint64_t run_time = 0;
 

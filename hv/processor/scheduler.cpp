@@ -11,7 +11,7 @@ Scheduler::Scheduler(std::uint32_t lp_count, std::uint64_t slice_ticks)
 
 void Scheduler::ReadyQueue::insert(Schedulable& element) {
   Schedulable* before = tail;
-  while (before != nullptr && before->virtual_time > element.virtual_time) {
+  while (before != nullptr && before->order > element.order) {
     before = before->ready_previous;
   }
   Schedulable* after = before != nullptr ? before->ready_next : head;
@@ -36,7 +36,7 @@ Schedulable* Scheduler::best(std::uint32_t lp) const {
   if (pinned == nullptr || shared == nullptr) {
     return pinned != nullptr ? pinned : shared;
   }
-  return shared->virtual_time < pinned->virtual_time ? shared : pinned;
+  return shared->order < pinned->order ? shared : pinned;
 }
 
 std::uint64_t Scheduler::charged_time(const Schedulable& element, std::uint64_t now) const {
@@ -45,13 +45,19 @@ std::uint64_t Scheduler::charged_time(const Schedulable& element, std::uint64_t 
   return element.virtual_time + ran * Schedulable::kDefaultWeight / element.weight;
 }
 
+/// Urgent ones stand a slice before others.
+std::uint64_t Scheduler::order_at(const Schedulable& element, std::uint64_t virtual_time) const {
+  return virtual_time + (element.urgent ? 0 : slice_ticks_);
+}
+
 bool Scheduler::preempts(const Schedulable& waiting, const Schedulable& running,
                          std::uint64_t now) const {
-  const std::uint64_t ahead = charged_time(running, now);
+  const std::uint64_t waits_at = order_at(waiting, waiting.virtual_time);
+  const std::uint64_t runs_at = order_at(running, charged_time(running, now));
   if (waiting.urgent && !running.urgent) {
-    return waiting.virtual_time <= ahead;
+    return waits_at <= runs_at;
   }
-  return waiting.virtual_time + slice_ticks_ <= ahead;
+  return waits_at + slice_ticks_ <= runs_at;
 }
 
 std::uint32_t Scheduler::processor_for(const Schedulable& element, std::uint64_t now,
@@ -83,6 +89,7 @@ std::uint32_t Scheduler::processor_for(const Schedulable& element, std::uint64_t
 std::uint32_t Scheduler::enqueue(Schedulable& element, std::uint64_t now, std::uint32_t except_lp) {
   element.state = RunState::kReady;
   element.wake_pending = false;
+  element.order = order_at(element, element.virtual_time);
   queue_of(element).insert(element);
   return processor_for(element, now, except_lp);
 }

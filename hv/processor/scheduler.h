@@ -59,7 +59,7 @@ class Scheduler {
   [[nodiscard]] bool is_idle(std::uint32_t lp) const { return slots_[lp].idle; }
 
  private:
-  /// Ready ones in ascending order of virtual time.
+  /// Ready ones in ascending order.
   struct ReadyQueue {
     Schedulable* head = nullptr;
     Schedulable* tail = nullptr;
@@ -78,6 +78,8 @@ class Scheduler {
   }
   [[nodiscard]] Schedulable* best(std::uint32_t lp) const;
   [[nodiscard]] std::uint64_t charged_time(const Schedulable& element, std::uint64_t now) const;
+  [[nodiscard]] std::uint64_t order_at(const Schedulable& element,
+                                       std::uint64_t virtual_time) const;
   [[nodiscard]] bool preempts(const Schedulable& waiting, const Schedulable& running,
                               std::uint64_t now) const;
   [[nodiscard]] std::uint32_t enqueue(Schedulable& element, std::uint64_t now,

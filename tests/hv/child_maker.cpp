@@ -79,18 +79,18 @@ Child make(const char* module_name, std::uint32_t vp_count) {
   child.memory = kMemoryBase;
   child.memory_pages = kMemoryPages;
   child.deposited_pages = kDepositedPages;
-  GUEST_CHECK(call(HypercallControl(CallCode::kCreatePartition), hv::CreatePartitionInput{})
-                  .status() == Status::kSuccess);
+  GUEST_CHECK(
+      call(HypercallControl(CallCode::kCreatePartition), hv::CreatePartitionInput{}).status() ==
+      Status::kSuccess);
   child.id = output<hv::PartitionIdOutput>().partition;
   const auto deposit = [&](std::uint64_t) { return hv::DepositMemoryInput{child.id}; };
   call_with_pages(CallCode::kDepositMemory, deposit, kDepositBase.page(), kDepositedPages);
-  GUEST_CHECK(call(HypercallControl(CallCode::kInitializePartition),
-                   hv::PartitionInput{child.id})
+  GUEST_CHECK(call(HypercallControl(CallCode::kInitializePartition), hv::PartitionInput{child.id})
                   .status() == Status::kSuccess);
   load_image(child, module_name);
   const auto map = [&](std::uint64_t done) {
-    return hv::MapGpaPagesInput{child.id, Gpn(done),
-                                hv::kMapRead | hv::kMapWrite | hv::kMapExecute, 0};
+    return hv::MapGpaPagesInput{child.id, Gpn(done), hv::kMapRead | hv::kMapWrite | hv::kMapExecute,
+                                0};
   };
   call_with_pages(CallCode::kMapGpaPages, map, child.memory.page(), kMemoryPages);
   for (std::uint32_t vp = 0; vp < vp_count; ++vp) {
@@ -130,8 +130,7 @@ void map_hole(const Child& child) {
   const Gpn source = (child.memory + child.memory_pages * machine::kPageSize).page();
   const hv::MapGpaPagesInput header{child.id, kHole.page(), hv::kMapRead | hv::kMapWrite, 0};
   const std::array<Gpn, 1> pages{source};
-  GUEST_CHECK(call(HypercallControl(CallCode::kMapGpaPages), header,
-                   std::span<const Gpn>(pages))
+  GUEST_CHECK(call(HypercallControl(CallCode::kMapGpaPages), header, std::span<const Gpn>(pages))
                   .status() == Status::kSuccess);
 }
 
@@ -160,8 +159,7 @@ void destroy(const Child& child) {
     constexpr std::uint32_t kAtOnce = 64;
     const hv::MemoryPoolInput input{child.id, {}};
     machine::write_memory(kInputPage, std::as_bytes(std::span(&input, 1)));
-    const auto result =
-        call(HypercallControl(CallCode::kWithdrawMemory).with_reps(kAtOnce));
+    const auto result = call(HypercallControl(CallCode::kWithdrawMemory).with_reps(kAtOnce));
     status = result.status();
     returned += result.reps_completed();
     GUEST_CHECK(status == Status::kSuccess || status == Status::kNoResources);

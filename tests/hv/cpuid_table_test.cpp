@@ -1,1 +1,65 @@
+// What CPUID answers in a guest.
+#include "hv/cpuid/cpuid_table.h"
+
 #include <catch2/catch.hpp>
+
+#include "hv/hypervisor_limits.h"
+#include "hv/tlfs/cpuid.h"
+
+namespace {
+
+hv::CpuidSubject child() {
+  hv::CpuidSubject subject;
+  subject.privileges = hv::PrivilegeMask(hv::kGuestPrivilegeBits);
+  subject.apic_id = 3;
+  subject.vp_count = 4;
+  return subject;
+}
+
+}  // namespace
+
+TEST_CASE("a guest finds the interface by its vendor, interface and highest leaf", "[hv][cpuid]") {
+  const auto vendor = hv::hypervisor_cpuid(child(), hv::kCpuidVendor);
+  CHECK(vendor.eax >= 0x4000'0005);
+  CHECK(vendor.eax <= 0x4000'FFFF);
+  CHECK(vendor.ebx == hv::kVendorEbx);
+  CHECK(hv::hypervisor_cpuid(child(), hv::kCpuidInterface).eax == hv::kInterfaceHv1);
+  CHECK(hv::hypervisor_cpuid(child(), 0x4000'00FE).eax == 0);
+}
+
+TEST_CASE("the features leaf is the privilege mask", "[hv][cpuid]") {
+  const auto features = hv::hypervisor_cpuid(child(), hv::kCpuidFeatures);
+  CHECK(features.eax == static_cast<std::uint32_t>(hv::kGuestPrivilegeBits));
+  CHECK(features.ebx == static_cast<std::uint32_t>(hv::kGuestPrivilegeBits >> 32));
+  CHECK((features.eax & 0x60) == 0x60);  // Linux refuses a hypervisor without these two
+  hv::CpuidSubject poor = child();
+  poor.privileges = hv::PrivilegeMask(0);
+  const auto few = hv::hypervisor_cpuid(poor, hv::kCpuidFeatures);
+  CHECK(few.eax == 0);
+  CHECK((few.edx & hv::FeaturesEdx::kFrequencyMsrs) == 0);
+  CHECK((few.edx & hv::FeaturesEdx::kXmmHypercallInput) == 0);
+}
+
+TEST_CASE("leaf 1 shows the hypervisor and hides what is not virtualized", "[hv][cpuid]") {
+  const machine::CpuidResult all{0x306C3, ~0u, ~0u, ~0u};
+  const auto one = hv::guest_cpuid(child(), 1, 0, all);
+  CHECK((one.ecx & hv::kCpuidHypervisorPresent) != 0);
+  CHECK((one.ecx & (1u << 5)) == 0);   // VMX
+  CHECK((one.ecx & (1u << 3)) == 0);   // MONITOR
+  CHECK((one.ecx & (1u << 26)) == 0);  // XSAVE
+  CHECK((one.ecx & (1u << 21)) != 0);  // x2APIC
+  CHECK((one.ebx >> 24) == 3);
+  CHECK(((one.ebx >> 16) & 0xFF) == 4);
+}
+
+TEST_CASE("the topology leaf has one core for each virtual processor", "[hv][cpuid]") {
+  const auto thread = hv::guest_cpuid(child(), 0xB, 0, {});
+  const auto core = hv::guest_cpuid(child(), 0xB, 1, {});
+  const auto beyond = hv::guest_cpuid(child(), 0xB, 2, {});
+  CHECK(thread.edx == 3);
+  CHECK((thread.ecx >> 8) == 1);
+  CHECK(core.eax == 2);
+  CHECK(core.ebx == 4);
+  CHECK((core.ecx >> 8) == 2);
+  CHECK((beyond.ecx >> 8) == 0);
+}

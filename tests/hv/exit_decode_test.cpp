@@ -1,1 +1,76 @@
+// Exit qualifications and event formats as values.
+#include "hv/vtx/exit.h"
+
 #include <catch2/catch.hpp>
+
+#include "hv/vtx/capabilities.h"
+
+namespace {
+
+using hv::vtx::AllowedSettings;
+using hv::vtx::ControlRegisterAccess;
+using hv::vtx::Event;
+using hv::vtx::EventType;
+
+}  // namespace
+
+TEST_CASE("an I/O exit tells port, size, direction and form", "[hv][vtx]") {
+  using hv::vtx::decode_io;
+  using hv::vtx::IoExit;
+  CHECK(decode_io(0x03F8'0000) == IoExit{.port = 0x3F8, .size_bytes = 1});
+  CHECK(decode_io(0x01F0'0009) == IoExit{.port = 0x1F0, .size_bytes = 2, .in = true});
+  CHECK(decode_io(0x0CFC'0003) == IoExit{.port = 0xCFC, .size_bytes = 4});
+  CHECK(decode_io(0x01F0'0039) ==
+        IoExit{.port = 0x1F0, .size_bytes = 2, .in = true, .string = true, .repeated = true});
+}
+
+TEST_CASE("a control register exit tells the register on both sides", "[hv][vtx]") {
+  using hv::vtx::decode_control_register;
+  const auto to_cr8 = decode_control_register(0x908);
+  CHECK(to_cr8.control_register == 8);
+  CHECK(to_cr8.access == ControlRegisterAccess::kMoveTo);
+  CHECK(to_cr8.general_register == 9);
+  CHECK(decode_control_register(0x018).access == ControlRegisterAccess::kMoveFrom);
+  CHECK(decode_control_register(0x020).access == ControlRegisterAccess::kClts);
+  const auto lmsw = decode_control_register(0xABCD'0030);
+  CHECK(lmsw.access == ControlRegisterAccess::kLmsw);
+  CHECK(lmsw.lmsw_source == 0xABCD);
+}
+
+TEST_CASE("an EPT violation is mapped as soon as any right is there", "[hv][vtx]") {
+  using hv::vtx::decode_ept_violation;
+  const auto unmapped = decode_ept_violation(0x182);
+  CHECK(unmapped.write);
+  CHECK_FALSE(unmapped.read);
+  CHECK_FALSE(unmapped.mapped);
+  CHECK(unmapped.linear_address_valid);
+  CHECK(unmapped.translated);
+  CHECK(decode_ept_violation(0x00A).mapped);
+  CHECK(decode_ept_violation(0x014).mapped);
+  CHECK(decode_ept_violation(0x024).mapped);
+  CHECK(decode_ept_violation(0x004).fetch);
+}
+
+TEST_CASE("an event survives its format", "[hv][vtx]") {
+  using hv::vtx::decode_event;
+  using hv::vtx::encode_event;
+  const Event page_fault = hv::vtx::hardware_exception(14, 0x15);
+  CHECK(encode_event(page_fault) == 0x8000'0B0E);
+  CHECK(decode_event(encode_event(page_fault), 0x15) == page_fault);
+  const Event interrupt{.type = EventType::kExternalInterrupt, .vector = 0x30, .valid = true};
+  CHECK(encode_event(interrupt) == 0x8000'0030);
+  CHECK(decode_event(encode_event(interrupt), 77) == interrupt);
+  CHECK(encode_event(Event{}) == 0);
+  CHECK_FALSE(decode_event(0x0000'0B0E, 0).valid);
+}
+
+TEST_CASE("a control value has what is required, what is wanted and allowed, and what must be",
+          "[hv][vtx]") {
+  using hv::vtx::control_value;
+  const AllowedSettings allowed{.must_be_one = 0b0001, .may_be_one = 0b0111};
+  CHECK(control_value(0b0010, 0, allowed) == 0b0011u);
+  CHECK(control_value(0b0010, 0b1100, allowed) == 0b0111u);
+  CHECK_FALSE(control_value(0b1000, 0, allowed).has_value());
+  CHECK(AllowedSettings::from_msr(0x0000'00FF'0000'000F).must_be_one == 0xF);
+  CHECK(AllowedSettings::from_msr(0x0000'00FF'0000'000F).may_be_one == 0xFF);
+}

@@ -67,10 +67,10 @@ void interrupt_itself() {
   GUEST_CHECK(count.load() == 0);
   machine::enable_interrupts();
   GUEST_CHECK(count.load() == 1);
-  GUEST_CHECK(machine::hypercall(
-                  kHypercallPage,
-                  HypercallControl(CallCode::kSendSyntheticClusterIpi).fast().value(), 0x51, 1) ==
-              0);
+  GUEST_CHECK(
+      machine::hypercall(kHypercallPage,
+                         HypercallControl(CallCode::kSendSyntheticClusterIpi).fast().value(), 0x51,
+                         1) == 0);
   GUEST_CHECK(count.load() == 2);
   end(0);
 }

@@ -62,14 +62,13 @@ void begin() {
                      hv::OverlayPageRegister(kHypercallPage.page(), true).value());
   machine::write_msr(x86::kX2ApicSvr, x86::kApicSoftwareEnable | 0xFF);
   machine::write_msr(hv::kMsrSimp, hv::OverlayPageRegister(kMessagePage.page(), true).value());
-  machine::write_msr(hv::kMsrSiefp,
-                     hv::OverlayPageRegister(kEventFlagsPage.page(), true).value());
+  machine::write_msr(hv::kMsrSiefp, hv::OverlayPageRegister(kEventFlagsPage.page(), true).value());
   machine::write_msr(hv::kMsrScontrol, hv::kScontrolEnable);
 }
 
 hv::HypercallResult call(hv::HypercallControl control) {
-  return hv::HypercallResult(machine::hypercall(kHypercallPage, control.value(),
-                                                kInputPage.value(), kOutputPage.value()));
+  return hv::HypercallResult(
+      machine::hypercall(kHypercallPage, control.value(), kInputPage.value(), kOutputPage.value()));
 }
 
 }  // namespace test_kernel
