@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "sim/trace_recorder.h"
+
 namespace sim {
 
 thread_local constinit Computer* current_computer = nullptr;
@@ -124,6 +126,9 @@ void Computer::set_external_interrupt(bool level) {
 void Computer::console_line(std::string line) {
   if (configuration_.on_console_line) {
     configuration_.on_console_line(line, now_ns());
+  }
+  if (configuration_.trace_recorder != nullptr) {
+    configuration_.trace_recorder->add_console_line(now_ns(), line);
   }
   result_.console.push_back({now_ns(), std::move(line)});
 }

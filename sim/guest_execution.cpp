@@ -7,6 +7,7 @@
 #include "machine/x86.h"
 #include "sim/computer.h"
 #include "sim/image_builder.h"
+#include "sim/trace_recorder.h"
 
 namespace sim {
 
@@ -22,6 +23,11 @@ std::string hexadecimal(std::uint64_t value) {
     value >>= 4;
   } while (value != 0);
   return "0x" + text;
+}
+
+/// As a trace shows it: the kernel, and which of the virtual processors that ever ran.
+std::string name_of(const Context& guest) {
+  return guest.program.kernel->name + " (guest " + std::to_string(guest.id) + ")";
 }
 
 vtx::Event event_of(const machine::Exception& exception) {
@@ -64,7 +70,13 @@ machine::VmxResult Computer::enter_guest(machine::EntryKind kind,
     processor.running = guest;
     processor.horizon = 0;
     watch_switch(&processor);
+    const std::uint64_t entered_ns = processor.now;
+    // The guest may be gone when its processor is back.
+    const std::string name = trace_recorder() != nullptr ? name_of(*guest) : std::string();
     processor.hypervisor->fiber.switch_to(guest->fiber);
+    if (TraceRecorder* const recorder = trace_recorder()) {
+      recorder->add_span(entered_ns, processor.now, processor.index, name);
+    }
   }
   registers = processor.registers;
   return machine::VmxResult::kSucceed;
