@@ -81,10 +81,15 @@ kernel::Task<bool> RandomTester::one_request(std::size_t place, machine::Gpn buf
   const std::optional<SectorRange> range = choose_range();
   if (is_flush || !range) {
     fine = co_await disk_.flush();
-  } else if (is_write) {
-    fine = co_await write(place, *range, buffer);
   } else {
-    fine = co_await read(place, *range, buffer);
+    // Before any task has a chance to choose the same sectors.
+    model_.begin(place, *range);
+    if (is_write) {
+      fine = co_await write(*range, buffer);
+    } else {
+      fine = co_await read(*range, buffer);
+    }
+    model_.end(place);
   }
   machine::always(kRequestSucceeds, fine);
   co_return fine;
@@ -111,9 +116,8 @@ bool RandomTester::check(const SectorRange& range, machine::Gpn buffer) const {
   return right;
 }
 
-kernel::Task<bool> RandomTester::write(std::size_t place, SectorRange range, machine::Gpn buffer) {
+kernel::Task<bool> RandomTester::write(SectorRange range, machine::Gpn buffer) {
   const std::uint32_t version = model_.next_version();
-  model_.begin(place, range);
   fill(range, version, buffer);
   const bool arrived = co_await disk_.write(range.first, range.count, buffer);
   if (arrived) {
@@ -121,15 +125,12 @@ kernel::Task<bool> RandomTester::write(std::size_t place, SectorRange range, mac
   } else {
     model_.unknown(range);
   }
-  model_.end(place);
   co_return arrived;
 }
 
-kernel::Task<bool> RandomTester::read(std::size_t place, SectorRange range, machine::Gpn buffer) {
-  model_.begin(place, range);
+kernel::Task<bool> RandomTester::read(SectorRange range, machine::Gpn buffer) {
   const bool arrived = co_await disk_.read(range.first, range.count, buffer);
   const bool right = arrived && check(range, buffer);
-  model_.end(place);
   co_return right;
 }
 

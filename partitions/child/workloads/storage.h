@@ -62,8 +62,8 @@ class RandomTester {
 
   kernel::Task<> worker(std::size_t place);
   kernel::Task<bool> one_request(std::size_t place, machine::Gpn buffer);
-  kernel::Task<bool> write(std::size_t place, SectorRange range, machine::Gpn buffer);
-  kernel::Task<bool> read(std::size_t place, SectorRange range, machine::Gpn buffer);
+  kernel::Task<bool> write(SectorRange range, machine::Gpn buffer);
+  kernel::Task<bool> read(SectorRange range, machine::Gpn buffer);
   [[nodiscard]] std::optional<SectorRange> choose_range();
   void fill(const SectorRange& range, std::uint32_t version, machine::Gpn buffer) const;
   [[nodiscard]] bool check(const SectorRange& range, machine::Gpn buffer) const;
