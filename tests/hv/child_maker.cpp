@@ -134,6 +134,13 @@ void map_hole(const Child& child) {
                   .status() == Status::kSuccess);
 }
 
+void unmap_hole(const Child& child) {
+  const hv::UnmapGpaPagesInput input{child.id, kHole.page(), 0, 0};
+  machine::write_memory(kInputPage, std::as_bytes(std::span(&input, 1)));
+  GUEST_CHECK(call(HypercallControl(CallCode::kUnmapGpaPages).with_reps(1)).status() ==
+              Status::kSuccess);
+}
+
 void set_register(const Child& child, std::uint32_t vp, hv::RegisterName name,
                   std::uint64_t value) {
   hv::VpRegistersInput header;

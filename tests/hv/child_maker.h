@@ -26,6 +26,7 @@ struct Child {
 [[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1);
 void start(const Child& child, std::uint32_t vp);
 void map_hole(const Child& child);
+void unmap_hole(const Child& child);
 void set_register(const Child& child, std::uint32_t vp, hv::RegisterName name, std::uint64_t value);
 /// Ends it, and checks that all its pages come back.
 void destroy(const Child& child);

@@ -148,6 +148,44 @@ void root_that_maps_on_demand() {
   end(0);
 }
 
+// --- A child whose page is taken away ---------------------------------------
+
+constexpr std::uint32_t kTakenAway = 1;
+
+void robbed_child() {
+  begin();
+  say(machine::load_u32(child_maker::kHole));
+  while (machine::load_u32(child_maker::kSharedWord) != kTakenAway) {
+    machine::pause();
+  }
+  static_cast<void>(machine::load_u32(child_maker::kHole));
+  say(99);
+  machine::sti_hlt();
+  end(99);
+}
+
+void root_that_takes_a_page() {
+  begin();
+  open_sint(0, 0x30);
+  open_sint(kSint, kVector);
+  child_maker::Child child = child_maker::make("child");
+  give_child_a_way_to_root(child.id);
+  child_maker::map_hole(child);
+  child_maker::start(child, 0);
+  GUEST_CHECK(heard(take_message(kSint)) == 0);
+  child_maker::unmap_hole(child);
+  machine::store_u32(child.memory + child_maker::kSharedWord.value(), kTakenAway);
+  // Either the access comes here, or the child says that it got by.
+  const machine::Gpa said = kMessagePage + kSint * hv::kMessageSlotBytes;
+  while (machine::load_u32(kMessagePage) == 0) {
+    GUEST_CHECK(machine::load_u32(said) == 0);
+    machine::sti_hlt();
+  }
+  GUEST_CHECK(take_message(0).header.type == hv::MessageType::kUnmappedGpa);
+  child_maker::destroy(child);
+  end(0);
+}
+
 // --- A child with two processors --------------------------------------------
 
 void boot_first() {
@@ -226,6 +264,14 @@ TEST_CASE("a child's messages arrive in order, and every page comes back", "[hv]
 TEST_CASE("an access to an unmapped page waits for the parent", "[hv][intercept]") {
   for (const std::uint32_t processors : {1u, 2u}) {
     require_pass(run_pair(root_that_maps_on_demand, trespassing_child, processors, 1), 1);
+  }
+}
+
+TEST_CASE("a page that was taken away is gone for a processor that has used it", "[hv][unmap]") {
+  for (const std::uint32_t processors : {1u, 2u}) {
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      require_pass(run_pair(root_that_takes_a_page, robbed_child, processors, seed), seed);
+    }
   }
 }
 
