@@ -25,7 +25,7 @@ struct LaunchOptions {
   /// image boots from the second channel. A run may write to them.
   std::vector<std::filesystem::path> disks{};
   /// Wall time after which the run is ended and counts as hung.
-  std::chrono::milliseconds limit = std::chrono::seconds(60);
+  std::chrono::milliseconds limit = std::chrono::seconds(180);
   /// Called with each line of the serial port as it is completed, without its line end.
   std::function<void(std::string_view)> on_line{};
 };

@@ -65,7 +65,7 @@ TEST_CASE("disks can be used again after a run that was ended", "[metal][bochs]"
   metal::LaunchOptions options{.image = SEAM_CHECK_IMAGE, .processors = 2, .disks = {disk}};
   options.limit = std::chrono::milliseconds(500);
   CHECK(metal::run_bochs(options).end == metal::LaunchEnd::kHung);
-  options.limit = std::chrono::seconds(60);
+  options.limit = std::chrono::seconds(180);
   CHECK(on_bochs::run(options).stop_code == 0);
 }
 
