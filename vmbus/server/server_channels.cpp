@@ -362,6 +362,11 @@ void Server::handle_modify(const ModifyChannel& message) {
     notifier_.retarget(id_of(*channel), message.target_vp);
   } else if (movable && !has_modify_response(version_)) {
     channel->next_target_vp = message.target_vp;
+  } else if (channel->state == ServerChannelState::kRevoked ||
+             channel->state == ServerChannelState::kReoffered) {
+    // It crossed the rescind.
+    ignore(MessageType::kModifyChannel, message.channel_id);
+    send_modify_response(ChannelId(message.channel_id), kStatusUnsuccessful);
   } else {
     refuse(static_cast<std::uint32_t>(MessageType::kModifyChannel), message.channel_id);
     send_modify_response(ChannelId(message.channel_id), kStatusUnsuccessful);

@@ -1,0 +1,67 @@
+// The wire, byte by byte, where a struct could silently be wrong.
+#include <catch2/catch.hpp>
+
+#include "vmbus/protocol/bytes.h"
+#include "vmbus/protocol/guid.h"
+#include "vmbus/protocol/messages.h"
+#include "vmbus/protocol/version.h"
+#include "vmbus/vmbus.h"
+
+using namespace vmbus;
+
+TEST_CASE("a GUID lies on the wire with its first three fields little endian",
+          "[vmbus][protocol]") {
+  const auto bytes = bytes_of(kScsiInterface);
+  const std::uint8_t expected[] = {0xd9, 0x63, 0x61, 0xba, 0xa1, 0x04, 0x29, 0x4d,
+                                   0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc, 0x7f};
+  for (std::size_t index = 0; index < 16; ++index) {
+    CHECK(static_cast<std::uint8_t>(bytes[index]) == expected[index]);
+  }
+}
+
+TEST_CASE("messages have the sizes that guests check", "[vmbus][protocol]") {
+  // Linux drops what is shorter.
+  CHECK(sizeof(OfferChannel) == 196);
+  CHECK(sizeof(OpenChannel) == 148);
+  CHECK(sizeof(OpenChannelResult) == 20);
+  CHECK(sizeof(GpadlCreated) == 20);
+  CHECK(sizeof(GpadlTorndown) == 12);
+  CHECK(sizeof(InitiateContact) == 40);
+  CHECK(sizeof(VersionResponse) == 16);
+  CHECK(sizeof(ModifyChannelResponse) == 16);
+  CHECK(sizeof(TlConnectResult) == 44);
+}
+
+TEST_CASE("an object is read only from bytes that hold all of it", "[vmbus][protocol]") {
+  const ChannelMessage message{{MessageType::kCloseChannel, 0}, 77};
+  const auto bytes = bytes_of(message);
+  REQUIRE(read_object<ChannelMessage>(bytes));
+  CHECK(read_object<ChannelMessage>(bytes)->channel_id == 77);
+  CHECK(read_object<std::uint32_t>(bytes, 8) == 77u);
+  CHECK_FALSE(read_object<std::uint32_t>(bytes, 9));
+  CHECK_FALSE(read_object<std::uint32_t>(bytes, 13));
+  CHECK_FALSE(read_object<std::uint32_t>(bytes, ~std::size_t{0}));
+  CHECK_FALSE(read_object<ChannelMessage>(bytes.first(11)));
+}
+
+TEST_CASE("versions are tried newest first and bring what they brought", "[vmbus][protocol]") {
+  for (std::size_t index = 1; index < kVersionsNewestFirst.size(); ++index) {
+    CHECK(kVersionsNewestFirst[index - 1] > kVersionsNewestFirst[index]);
+  }
+  CHECK(known_version(0x00050003) == Version::kIron);
+  CHECK(known_version(0x00020004) == Version::kWin8);
+  CHECK_FALSE(known_version(0x00060000));
+  CHECK_FALSE(known_version(0x0000000D));
+  CHECK(has_message_connection(Version::kWin10V5));
+  CHECK_FALSE(has_message_connection(Version::kWin10Rs3));
+  CHECK(has_modify_channel(Version::kWin10Rs3));
+  CHECK_FALSE(has_modify_channel(Version::kWin10));
+  CHECK(has_modify_response(Version::kIron));
+  CHECK_FALSE(has_modify_response(Version::kWin10Rs5));
+  CHECK_FALSE(has_unload(Version::kWin8));
+}
+
+TEST_CASE("the connection of a channel names its id and the SINT", "[vmbus][protocol]") {
+  CHECK(signal_connection(ChannelId(1)) == 0x2001);
+  CHECK(signal_connection(ChannelId(2047)) == 0x27FF);
+}
