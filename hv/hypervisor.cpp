@@ -121,7 +121,7 @@ void Hypervisor::remove_partition(Partition& partition) {
 void Hypervisor::notify(VirtualProcessor& vp) {
   LogicalProcessor& here = this_processor();
   if (here.current_vp() == &vp) {
-    vp.attention.store(1);
+    vp.changed = true;
     return;
   }
   vp.attention.exchange(1);

@@ -59,7 +59,7 @@ void raise(Hypervisor& hypervisor, VirtualProcessor& vp, MessageType type,
     const machine::LockGuard guard(vp.lock);
     vp.suspend.intercept = true;
   }
-  vp.attention.store(1);
+  vp.changed = true;
   const machine::LockGuard guard(hypervisor.communication_lock);
   take_back_last_message(*parent, vp);
   INVARIANT(payload.size() <= vp.intercept_payload.size());

@@ -64,8 +64,13 @@ class VirtualProcessor final : public Schedulable {
   /// The next entry exits as soon as the guest takes interrupts.
   bool interrupt_window = false;
 
-  /// Not zero: somebody changed what prepare_to_run() looks at.
-  machine::Shared<std::uint32_t> attention{1};
+  /// What prepare_to_run() looks at was changed by whoever runs it or has stopped it.
+  bool changed = true;
+  /// It executed HLT.
+  bool halts = false;
+
+  /// Not zero: likewise, by somebody else.
+  machine::Shared<std::uint32_t> attention{0};
 
   machine::SpinLock lock{kVirtualProcessorRank};
   // --- Under the lock --------------------------------------------------------

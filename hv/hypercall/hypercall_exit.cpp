@@ -166,12 +166,13 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
 }  // namespace
 
 void handle_hypercall(LogicalProcessor& processor, VirtualProcessor& vp) {
-  if (vtx::privilege_level() != 0 || !vtx::in_protected_mode()) {
+  const bool wide = vtx::in_64_bit_code();
+  if (vtx::privilege_level() != 0 || (!wide && !vtx::in_protected_mode())) {
     vp.pending_event = vtx::hardware_exception(machine::x86::kVectorInvalidOpcode);
     return;
   }
   machine::GuestRegisters& guest = vp.context.registers();
-  const CallRegisters registers = read_registers(guest, vtx::in_64_bit_code());
+  const CallRegisters registers = read_registers(guest, wide);
   const CallEnd end = make_call(processor, vp, registers);
   switch (end.kind) {
     case CallEnd::Kind::kResult:

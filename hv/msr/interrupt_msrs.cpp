@@ -22,16 +22,12 @@ WriteResult finish_apic_write(const MsrAccess& access, const ApicWriteOutcome& o
     case ApicWriteOutcome::Kind::kSendInterrupt:
       send_interrupt(access.hypervisor, access.vp, outcome.command);
       return {};
-    case ApicWriteOutcome::Kind::kEndOfInterrupt: {
-      const machine::LockGuard guard(access.vp.lock);
-      deliver_messages(access.vp);
-      break;
-    }
+    case ApicWriteOutcome::Kind::kEndOfInterrupt:
     case ApicWriteOutcome::Kind::kDone:
     case ApicWriteOutcome::Kind::kTimerChanged:
       break;
   }
-  access.vp.attention.store(1);
+  access.vp.changed = true;
   return {};
 }
 
@@ -41,6 +37,9 @@ WriteResult write_apic(const MsrAccess& access, std::uint32_t apic_register, std
   {
     const machine::LockGuard guard(access.vp.lock);
     outcome = access.vp.apic.write(apic_register, value, now);
+    if (outcome.kind == ApicWriteOutcome::Kind::kEndOfInterrupt) {
+      deliver_messages(access.vp);
+    }
   }
   return finish_apic_write(access, outcome);
 }
@@ -97,7 +96,7 @@ ReadResult read_tsc_deadline(const MsrAccess& access) {
 WriteResult write_tsc_deadline(const MsrAccess& access, std::uint64_t value) {
   const machine::LockGuard guard(access.vp.lock);
   access.vp.apic.set_tsc_deadline(value);
-  access.vp.attention.store(1);
+  access.vp.changed = true;
   return {};
 }
 
@@ -162,7 +161,7 @@ WriteResult write_synic(const MsrAccess& access, std::uint64_t value) {
   }
   const machine::LockGuard guard(vp.lock);
   deliver_messages(vp);
-  vp.attention.store(1);
+  vp.changed = true;
   return {};
 }
 
@@ -177,7 +176,7 @@ WriteResult write_timer(const MsrAccess& access, std::uint64_t value) {
   if (!access.vp.timers.write(access.msr, value, access.vp.partition.clock.time_at(now))) {
     return fault();
   }
-  access.vp.attention.store(1);
+  access.vp.changed = true;
   return {};
 }
 

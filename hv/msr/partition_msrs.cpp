@@ -94,7 +94,7 @@ ReadResult read_frequency(const MsrAccess& access) {
 ReadResult read_guest_idle(const MsrAccess& access) {
   const machine::LockGuard guard(access.vp.lock);
   access.vp.suspend.idle = true;
-  access.vp.attention.store(1);
+  access.vp.changed = true;
   return 0;
 }
 

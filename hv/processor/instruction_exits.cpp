@@ -48,7 +48,7 @@ bool write_control_register(const vtx::Capabilities& capabilities, VirtualProces
       }
       const machine::LockGuard guard(vp.lock);
       vp.apic.set_cr8(static_cast<std::uint8_t>(value));
-      vp.attention.store(1);
+      vp.changed = true;
       return true;
     }
     default:
@@ -97,9 +97,8 @@ bool allows(const std::optional<GpaMapping>& mapping, const vtx::EptViolation& v
 
 void handle_hlt(VirtualProcessor& vp) {
   vtx::complete_instruction();
-  const machine::LockGuard guard(vp.lock);
-  vp.suspend.halt = true;
-  vp.attention.store(1);
+  vp.halts = true;
+  vp.changed = true;
 }
 
 void handle_io(LogicalProcessor& processor, VirtualProcessor& vp) {

@@ -192,6 +192,8 @@ bool deliver_to_destinations(Hypervisor& hypervisor, Partition& partition,
 
 bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now) {
   const machine::LockGuard guard(vp.lock);
+  vp.suspend.halt = vp.suspend.halt || vp.halts;
+  vp.halts = false;
   if (vp.init_pending) {
     carry_out_init(vp);
   }

@@ -24,6 +24,13 @@ LogicalProcessor& this_processor() {
   return *static_cast<LogicalProcessor*>(machine::processor_local());
 }
 
+LogicalProcessor::LogicalProcessor(Hypervisor& hypervisor, std::uint32_t index,
+                                   std::uint32_t apic_id)
+    : hypervisor_(hypervisor),
+      index_(index),
+      apic_id_(apic_id),
+      tick_(hypervisor.information().tsc_frequency_hz / kTicksPerSecond) {}
+
 void LogicalProcessor::run(std::uint64_t vmxon_page_spa) {
   machine::set_processor_local(this);
   physical_apic::enable(index_ == 0);
@@ -34,17 +41,13 @@ void LogicalProcessor::run(std::uint64_t vmxon_page_spa) {
   if (index_ == 0) {
     hypervisor_.create_root();
   }
-  for (;;) {
-    Schedulable* next = nullptr;
-    const std::uint64_t now = machine::read_tsc();
-    {
-      const machine::LockGuard guard(hypervisor_.scheduler_lock);
-      next = hypervisor_.scheduler.pick(index_, now);
-    }
+  for (VirtualProcessor* next = choose_next(nullptr, false);;) {
     if (next == nullptr) {
-      idle();
+      sleep();
+      next = choose_next(nullptr, false);
     } else {
-      run_virtual_processor(static_cast<VirtualProcessor&>(*next));
+      const bool runnable = run_virtual_processor(*next);
+      next = choose_next(next, runnable);
     }
   }
 }
@@ -63,7 +66,7 @@ void LogicalProcessor::give_way() {
     const machine::LockGuard guard(hypervisor_.scheduler_lock);
     hypervisor_.scheduler.give_way(index_, now);
   }
-  attention_.store(1);
+  service_at_ = now;
 }
 
 void LogicalProcessor::interrupt() const { physical_apic::kick(apic_id_); }
@@ -85,29 +88,51 @@ void LogicalProcessor::reload_current_context() {
   }
 }
 
-// Interrupts are disabled from looking for work to sleeping, so that whoever brings work after the
-// look finds this processor asleep and wakes it.
-void LogicalProcessor::idle() {
-  const std::uint64_t now = machine::read_tsc();
-  (void)service_scheduler(now);
-  std::uint64_t deadline = kNoDeadline;
-  {
-    const machine::LockGuard guard(hypervisor_.scheduler_lock);
-    if (!hypervisor_.scheduler.is_idle(index_)) {
-      return;
+/// Wakes whose deadline has come. Under the scheduler lock.
+void LogicalProcessor::wake_expired(std::uint64_t now) {
+  Scheduler& scheduler = hypervisor_.scheduler;
+  while (Schedulable* expired = scheduler.take_expired(index_, now)) {
+    const std::uint32_t nudged = scheduler.wake(*expired, now);
+    if (nudged != kNoLp && nudged != index_) {
+      hypervisor_.nudge(nudged);
     }
-    deadline = hypervisor_.scheduler.next_deadline(index_);
   }
-  physical_apic::set_timer(deadline == kNoDeadline ? 0 : deadline);
+  const std::uint64_t deadline = scheduler.next_deadline(index_);
+  sleep_until_ = deadline;
+  service_at_ = deadline < now + tick_ ? deadline : now + tick_;
+}
+
+VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool runnable) {
+  const std::uint64_t now = machine::read_tsc();
+  Scheduler& scheduler = hypervisor_.scheduler;
+  const machine::LockGuard guard(hypervisor_.scheduler_lock);
+  if (leaving != nullptr) {
+    const std::uint32_t nudged = scheduler.put_down(index_, now, runnable);
+    if (leaving->state == RunState::kStopped && !leaving->wake_pending) {
+      scheduler.set_deadline(*leaving, leaving->wake_at);
+    }
+    if (nudged != kNoLp) {
+      hypervisor_.nudge(nudged);
+    }
+  }
+  wake_expired(now);
+  return static_cast<VirtualProcessor*>(scheduler.pick(index_, now));
+}
+
+// Interrupts are disabled from choose_next(), which found nothing to run, to here. So whoever
+// brings work after that look finds this processor asleep, or about to be, and wakes it.
+void LogicalProcessor::sleep() {
+  physical_apic::set_timer(sleep_until_ == kNoDeadline ? 0 : sleep_until_);
   if (attention_.load() == 0) {
     machine::sti_hlt();
   }
   attention_.store(0);
 }
 
-void LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
+bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.context.load(index_);
-  vp.attention.store(1);
+  vp.attention.store(0);
+  vp.changed = true;
   current_vp_ = &vp;
   Next next = Next::kEnter;
   while (next == Next::kEnter) {
@@ -117,18 +142,21 @@ void LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
       enter(vp, now);
     }
   }
-  put_down(vp, next == Next::kPutDownReady);
+  vp.context.unload();
+  current_vp_ = nullptr;
+  return next == Next::kPutDownReady;
 }
 
 LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint64_t now) {
-  if (now >= service_at_ || attention_.load() != 0) {
-    attention_.exchange(0);
-    if (service_scheduler(now)) {
+  if (now >= service_at_) {
+    const machine::LockGuard guard(hypervisor_.scheduler_lock);
+    wake_expired(now);
+    if (hypervisor_.scheduler.should_yield(index_, now)) {
       return Next::kPutDownReady;
     }
   }
-  if (now >= vp.look_again_at || vp.attention.load() != 0) {
-    vp.attention.exchange(0);
+  if (vp.changed || now >= vp.look_again_at) {
+    vp.changed = false;
     if (!prepare_to_run(vp, now)) {
       return Next::kPutDownStopped;
     }
@@ -136,43 +164,36 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   return Next::kEnter;
 }
 
-bool LogicalProcessor::service_scheduler(std::uint64_t now) {
-  const std::uint64_t tick = hypervisor_.information().tsc_frequency_hz / kTicksPerSecond;
-  Scheduler& scheduler = hypervisor_.scheduler;
-  for (;;) {
-    std::uint32_t nudged = kNoLp;
-    {
-      const machine::LockGuard guard(hypervisor_.scheduler_lock);
-      Schedulable* expired = scheduler.take_expired(index_, now);
-      if (expired == nullptr) {
-        const std::uint64_t deadline = scheduler.next_deadline(index_);
-        service_at_ = deadline < now + tick ? deadline : now + tick;
-        return scheduler.should_yield(index_, now);
-      }
-      nudged = scheduler.wake(*expired, now);
-    }
-    if (nudged != kNoLp && nudged != index_) {
-      hypervisor_.nudge(nudged);
-    }
+/// What others asked for since the last look. The words are cleared before the look.
+bool LogicalProcessor::notices_request(VirtualProcessor& vp) {
+  const bool of_processor = attention_.load() != 0;
+  const bool of_vp = vp.attention.load() != 0;
+  if (of_processor) {
+    attention_.store(0);
+    service_at_ = 0;
   }
+  if (of_vp) {
+    vp.attention.store(0);
+    vp.changed = true;
+  }
+  return of_processor || of_vp;
 }
 
 void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
-  if (vp.pending_event.valid) {
-    vtx::inject(vp.pending_event);
-  }
   const std::uint64_t until = service_at_ < vp.look_again_at ? service_at_ : vp.look_again_at;
   vtx::set_preemption_timer(capabilities_, until > now ? until - now : 0);
   // The epoch is odd from before the last look at what others ask to after the exit: whoever asks
   // later sees it and interrupts.
   guest_epoch_.exchange(++epoch_);
-  if (attention_.load() != 0 || vp.attention.load() != 0) {
+  if (notices_request(vp)) {
     guest_epoch_.store(++epoch_);
-    vtx::cancel_injection();
     return;
   }
   drop_stale_translations(vp);
-  vp.pending_event = {};
+  if (vp.pending_event.valid) {
+    vtx::inject(vp.pending_event);
+    vp.pending_event = {};
+  }
   const vtx::Exit exit = vp.context.enter();
   guest_epoch_.store(++epoch_);
   vtx::dispatch_exit(*this, vp, exit);
@@ -185,24 +206,6 @@ void LogicalProcessor::drop_stale_translations(VirtualProcessor& vp) {
   if (dropped != generation) {
     vtx::invalidate_translations(capabilities_, partition.ept_pointer);
     dropped = generation;
-  }
-}
-
-void LogicalProcessor::put_down(VirtualProcessor& vp, bool runnable) {
-  vp.context.unload();
-  current_vp_ = nullptr;
-  const std::uint64_t now = machine::read_tsc();
-  const std::uint64_t deadline = runnable ? kNoDeadline : vp.wake_at;
-  std::uint32_t nudged = kNoLp;
-  {
-    const machine::LockGuard guard(hypervisor_.scheduler_lock);
-    nudged = hypervisor_.scheduler.put_down(index_, now, runnable);
-    if (vp.state == RunState::kStopped && !vp.wake_pending) {
-      hypervisor_.scheduler.set_deadline(vp, deadline);
-    }
-  }
-  if (nudged != kNoLp) {
-    hypervisor_.nudge(nudged);
   }
 }
 

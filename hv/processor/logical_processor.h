@@ -19,8 +19,7 @@ class VirtualProcessor;
 
 class LogicalProcessor {
  public:
-  LogicalProcessor(Hypervisor& hypervisor, std::uint32_t index, std::uint32_t apic_id)
-      : hypervisor_(hypervisor), index_(index), apic_id_(apic_id) {}
+  LogicalProcessor(Hypervisor& hypervisor, std::uint32_t index, std::uint32_t apic_id);
   LogicalProcessor(const LogicalProcessor&) = delete;
   LogicalProcessor& operator=(const LogicalProcessor&) = delete;
 
@@ -74,13 +73,15 @@ class LogicalProcessor {
   enum class Next : std::uint8_t { kEnter, kPutDownReady, kPutDownStopped };
 
   void reload_current_context();
-  void idle();
-  void run_virtual_processor(VirtualProcessor& vp);
+  /// Puts the one that ran down, and takes up the next; null if there is nothing to run.
+  [[nodiscard]] VirtualProcessor* choose_next(VirtualProcessor* leaving, bool runnable);
+  void wake_expired(std::uint64_t now);
+  void sleep();
+  /// Runs it until it has to make way; true if it could go on.
+  [[nodiscard]] bool run_virtual_processor(VirtualProcessor& vp);
   [[nodiscard]] Next prepare(VirtualProcessor& vp, std::uint64_t now);
-  /// Wakes whose time has come; true if another virtual processor should run now.
-  [[nodiscard]] bool service_scheduler(std::uint64_t now);
+  [[nodiscard]] bool notices_request(VirtualProcessor& vp);
   void enter(VirtualProcessor& vp, std::uint64_t now);
-  void put_down(VirtualProcessor& vp, bool runnable);
   void drop_stale_translations(VirtualProcessor& vp);
 
   Hypervisor& hypervisor_;
@@ -94,6 +95,10 @@ class LogicalProcessor {
   std::uint64_t epoch_ = 0;
   /// When the scheduler slot has to be looked at even if nobody asks, in TSC ticks.
   std::uint64_t service_at_ = 0;
+  /// The earliest deadline of a virtual processor that blocked here.
+  std::uint64_t sleep_until_ = 0;
+  /// The longest stay in a guest, in TSC ticks.
+  std::uint64_t tick_;
   std::array<std::uint64_t, kExitReasons> exit_counts_{};
 };
 

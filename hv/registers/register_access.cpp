@@ -297,7 +297,7 @@ RegisterResult read_register(Hypervisor& hypervisor, VirtualProcessor& vp, Regis
 
 Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
                       const RegisterValue& value) {
-  vp.attention.store(1);
+  vp.changed = true;
   if (is_between(name, RegisterName::kRax, RegisterName::kR15)) {
     const auto gpr = static_cast<std::uint8_t>(number(name) - number(RegisterName::kRax));
     vp.context.set_general_register(gpr, value.low);
@@ -346,7 +346,7 @@ void write_initial_context(VirtualProcessor& vp, const InitialVpContext& initial
   vtx::write_rflags(initial.rflags | x86::kRflagsFixed);
   vtx::write_rip(initial.rip);
   vp.context.registers() = {};
-  vp.attention.store(1);
+  vp.changed = true;
 }
 
 }  // namespace hv

@@ -14,6 +14,13 @@ namespace {
 
 using machine::vmx::ExitReason;
 
+/// Whether an exit of this kind can happen while an event is delivered through the guest's IDT
+/// (SDM vol. 3 27.2.4). The event is then delivered again.
+bool may_interrupt_delivery(ExitReason reason) {
+  return reason == ExitReason::kEptViolation || reason == ExitReason::kExceptionOrNmi ||
+         reason == ExitReason::kTaskSwitch || reason == ExitReason::kTripleFault;
+}
+
 /// The processor found the guest's own state illegal: somebody wrote it so.
 void report_failed_entry(LogicalProcessor& processor, VirtualProcessor& vp) {
   intercept_invalid_register_value(processor.hypervisor(), vp);
@@ -27,7 +34,9 @@ void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit
     report_failed_entry(processor, vp);
     return;
   }
-  vp.pending_event = interrupted_event();
+  if (may_interrupt_delivery(exit.reason)) {
+    vp.pending_event = interrupted_event();
+  }
   switch (exit.reason) {
     case ExitReason::kExternalInterrupt:
       processor.take_physical_interrupt(exit_event().vector);
@@ -36,7 +45,7 @@ void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit
       return;  // the run loop looks at what is due
     case ExitReason::kInterruptWindow:
     case ExitReason::kNmiWindow:
-      vp.attention.store(1);
+      vp.changed = true;
       return;
     case ExitReason::kVmcall:
       handle_hypercall(processor, vp);

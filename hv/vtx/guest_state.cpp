@@ -201,7 +201,8 @@ bool in_protected_mode() { return (read_cr0() & x86::kCr0Pe) != 0; }
 void complete_instruction() {
   const std::uint32_t length = exit_instruction_length();
   const std::uint64_t rip = read_rip() + length;
-  write_rip(in_64_bit_code() ? rip : (rip & 0xFFFF'FFFF));
+  // Only 64-bit code has more than 32 bits of RIP.
+  write_rip((rip >> 32) == 0 || in_64_bit_code() ? rip : (rip & 0xFFFF'FFFF));
   if (has_interrupt_shadow()) {
     set_interrupt_shadow(false);
   }
