@@ -1,0 +1,33 @@
+#include <catch2/catch.hpp>
+
+#include "partitions/child/parameters.h"
+#include "partitions/root/child_parameters.h"
+
+TEST_CASE("a child understands what the root tells it", "[child][root][parameters]") {
+  root::Parameters told;
+  told.workload = root::Workload::kStorage;
+  told.seed = 0xFFFFFFFFFFFFFFF0;
+  told.requests = 123;
+  told.in_flight = 4;
+  told.chunk_kib = 128;
+  told.timer_hz = 50;
+  told.idle_ms = 99;
+  told.rounds = 7;
+  const root::ChildParameterText text(told, 3);
+  const auto understood = child::parse_parameters(text.view());
+  REQUIRE(understood.has_value());
+  CHECK(understood->workload == child::Workload::kStorage);
+  CHECK(understood->seed == 0xFFFFFFFFFFFFFFF3);
+  CHECK(understood->requests == 123);
+  CHECK(understood->in_flight == 4);
+  CHECK(understood->chunk_kib == 128);
+  CHECK(understood->timer_hz == 50);
+  CHECK(understood->idle_ms == 99);
+  CHECK(understood->rounds == 7);
+}
+
+TEST_CASE("a child refuses what it does not know", "[child][parameters]") {
+  CHECK_FALSE(child::parse_parameters("colour=blue\n").has_value());
+  CHECK_FALSE(child::parse_parameters("workload=sleep\n").has_value());
+  CHECK_FALSE(child::parse_parameters("requests=many\n").has_value());
+}

@@ -1,0 +1,31 @@
+#include <catch2/catch.hpp>
+
+#include "partitions/root/parameters.h"
+
+using root::parse_parameters;
+
+TEST_CASE("the root's parameters have defaults and are taken from the text", "[root][parameters]") {
+  const auto defaults = parse_parameters("");
+  REQUIRE(defaults.has_value());
+  CHECK(defaults->children == 1);
+  CHECK(defaults->workload == root::Workload::kHello);
+
+  const auto given = parse_parameters(
+      "# two of them\nchildren=2\nchild_processors=2\nworkload=storage\nseed=0x10\n");
+  REQUIRE(given.has_value());
+  CHECK(given->children == 2);
+  CHECK(given->child_processors == 2);
+  CHECK(given->workload == root::Workload::kStorage);
+  CHECK(given->seed == 16);
+}
+
+TEST_CASE("a bad line is refused with its number and its reason", "[root][parameters]") {
+  const auto unknown = parse_parameters("children=2\ncolour=blue\n");
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error() == kernel::ParameterError{2, "an unknown key"});
+  CHECK(parse_parameters("children=65\n").error().problem == "out of range");
+  CHECK(parse_parameters("child_processors=0\n").error().problem == "out of range");
+  CHECK(parse_parameters("children=two\n").error().problem == "not a number");
+  CHECK(parse_parameters("seed=?\n").error().problem == "not a number");
+  CHECK_FALSE(parse_parameters("workload=dance\n").has_value());
+}
