@@ -62,7 +62,6 @@ kernel::Task<> Program::main() {
     kernel::TextLine problem;
     problem << "parameters, line " << parameters.error().line << ": " << parameters.error().problem;
     line(problem.view());
-    passed_ = false;
   } else if (const hv::Status status = calls_.learn_own_id(); status != hv::Status::kSuccess) {
     line("GetPartitionId is refused");
     passed_ = false;
