@@ -22,6 +22,8 @@ constexpr std::uint64_t kFourGigabytes = 1ull << 32;
 /// The physical local APIC is the hypervisor's.
 constexpr std::uint64_t kLocalApicPage = 0xFEE0'0000;
 
+constexpr machine::Site kRootLacksIt{"hv.isolation.root_lacks_hypervisor_pages"};
+
 std::uint64_t end_of(const machine::MemoryRange& range) { return range.base + range.size_bytes; }
 
 bool holds_module(const machine::BootInformation& information, const machine::MemoryRange& memory) {
@@ -51,6 +53,16 @@ void map_range(Partition& root, std::uint64_t base, std::uint64_t end, GpaCachin
       INVARIANT(root.space->map(gpn, mapping) == Status::kSuccess);
     }
     address += machine::kPageSize;
+  }
+}
+
+/// By what the tables say, whichever way they came to say it.
+void require_unmapped(Partition& root, const machine::MemoryRange& range) {
+  const machine::LockGuard guard(root.space_lock);
+  const std::uint64_t end = end_of(range);
+  for (std::uint64_t address = range.base; address < end; address += machine::kPageSize) {
+    const machine::Gpn page(address >> machine::kPageShift);
+    machine::always(kRootLacksIt, !root.space->lookup(page).has_value(), page.value());
   }
 }
 
@@ -165,6 +177,7 @@ void map_root_memory(Partition& root, const MemorySplit& split) {
   // Holes between ranges of RAM are not the root's: the hypervisor's own program lies in one.
   map_range(root, kLegacyDevicesBase, kLegacyDevicesEnd, GpaCaching::kUncached);
   map_range(root, split.low_ram_end, kFourGigabytes, GpaCaching::kUncached);
+  require_unmapped(root, split.hypervisor);
 }
 
 bool load_root_image(const machine::BootInformation& information, const MemorySplit& split) {

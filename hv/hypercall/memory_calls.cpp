@@ -14,6 +14,8 @@ namespace {
 using machine::Gpn;
 using machine::Spn;
 
+constexpr machine::Site kDepositIsUnmapped{"hv.isolation.deposited_page_is_unmapped"};
+
 constexpr std::uint32_t kKnownMapFlags =
     kMapRightsMask | kMapAdjustable | kMapNoAccess | kMapNoOverlay | kMapUncached | kMapLargePage;
 constexpr std::uint32_t kKnownUnmapFlags = kUnmapKeepPrecommitted | kUnmapLargePage;
@@ -43,7 +45,10 @@ Status take_from_caller(Partition& caller, Gpn gpn) {
       mapping->caching != GpaCaching::kWriteBack) {
     return Status::kOperationDenied;
   }
-  return space.unmap(gpn);
+  const Status status = space.unmap(gpn);
+  machine::always(kDepositIsUnmapped, status != Status::kSuccess || !space.lookup(gpn).has_value(),
+                  gpn.value());
+  return status;
 }
 
 struct MapRequest {
