@@ -17,6 +17,7 @@ bool Executor::append(Work& work) {
   const bool was_empty = first_ == nullptr;
   (was_empty ? first_ : last_->next_) = &work;
   last_ = &work;
+  queued_.store(queued_.load() + 1);
   return was_empty;
 }
 
@@ -29,11 +30,6 @@ void Executor::post_from_elsewhere(Work& work) {
   }
 }
 
-bool Executor::has_work() {
-  const machine::LockGuard guard(lock_);
-  return first_ != nullptr;
-}
-
 bool Executor::run_one() {
   Work* work = nullptr;
   {
@@ -43,6 +39,7 @@ bool Executor::run_one() {
       return false;
     }
     first_ = work->next_;
+    queued_.store(queued_.load() - 1);
     // Cleared before the work runs: what it misses because it came later queues it again.
     work->queued_ = false;
   }
@@ -56,7 +53,7 @@ void Executor::run() {
     }
     // Between this check and the sleep no interrupt is lost: they are disabled until sti_hlt.
     machine::disable_interrupts();
-    if (!has_work()) {
+    while (queued_.load() == 0) {
       machine::sti_hlt();
     }
     machine::enable_interrupts();

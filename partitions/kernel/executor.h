@@ -55,11 +55,12 @@ class Executor {
  private:
   /// Returns whether the queue was empty before.
   bool append(Work& work);
-  [[nodiscard]] bool has_work();
 
   machine::SpinLock lock_;
   Work* first_ = nullptr;
   Work* last_ = nullptr;
+  /// How many are queued; changed under the lock, looked at without it before sleeping.
+  machine::Shared<std::uint32_t> queued_{0};
   ProcessorWaker& waker_;
 };
 

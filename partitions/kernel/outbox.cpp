@@ -12,6 +12,11 @@ constexpr std::uint64_t kRetryAfter100ns = 500;
 }  // namespace
 
 void Outbox::append(const hv::PostMessageInput& message) {
+  if (count_ == kMost) {
+    refused_(context_, message, hv::Status::kInsufficientBuffers);
+    return;
+  }
+  ++count_;
   auto* entry = heap_.create<Entry>(message, nullptr);
   (first_ == nullptr ? first_ : last_->next) = entry;
   last_ = entry;
@@ -21,6 +26,7 @@ void Outbox::append(const hv::PostMessageInput& message) {
 void Outbox::remove_first() {
   Entry* entry = first_;
   first_ = entry->next;
+  --count_;
   heap_.destroy(entry);
 }
 

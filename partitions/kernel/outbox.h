@@ -9,9 +9,11 @@
 namespace kernel {
 
 /// Belongs to one executor. What a receiver refuses for another reason than room is dropped, and
-/// told to `refused`.
+/// told to `refused`; so is what comes when kMost wait for a receiver that takes nothing.
 class Outbox {
  public:
+  static constexpr std::uint32_t kMost = 512;
+
   using Refused = void (*)(void* context, const hv::PostMessageInput& message, hv::Status status);
 
   Outbox(Heap& heap, Refused refused, void* context)
@@ -40,6 +42,7 @@ class Outbox {
   void* context_;
   Entry* first_ = nullptr;
   Entry* last_ = nullptr;
+  std::uint32_t count_ = 0;
   Notice appended_;
   bool closing_ = false;
   Event ended_;

@@ -12,7 +12,9 @@ namespace {
 
 namespace storage = vmbus::storage;
 
+// What one child can make the root keep is bounded by these.
 constexpr std::uint32_t kMaxInFlight = 64;
+constexpr std::size_t kMaxJobBytes = 64 * 1024;
 constexpr std::uint64_t kPollAgain100ns = 1'000;
 constexpr std::uint16_t kOnlyFlag = 0;
 constexpr std::uint64_t kCompletionBytes = vmbus::packet_bytes(0, sizeof(storage::StoragePacket));
@@ -112,7 +114,7 @@ StorageDevice::Step StorageDevice::turn() {
   if (done_first_ != nullptr) {
     return Step::kAgain;
   }
-  if (in_flight_ >= kMaxInFlight) {
+  if (is_busy()) {
     machine::sometimes(kRequestsWaited, true);
     return Step::kWaitForSignal;  // A completion looks at the ring again.
   }
@@ -175,13 +177,18 @@ bool StorageDevice::write_completions() {
     }
     done_first_ = job->next;
     --in_flight_;
+    job_bytes_ -= job->allocated_bytes;
     kernel_.heap().free(job, job->allocated_bytes);
   }
   return false;
 }
 
+bool StorageDevice::is_busy() const {
+  return in_flight_ >= kMaxInFlight || job_bytes_ >= kMaxJobBytes;
+}
+
 void StorageDevice::read_requests() {
-  while (in_flight_ < kMaxInFlight) {
+  while (!is_busy()) {
     vmbus::PacketView view;
     const vmbus::RingStatus status = session_->incoming.peek(view);
     if (status == vmbus::RingStatus::kEmpty) {
@@ -192,19 +199,28 @@ void StorageDevice::read_requests() {
       return;
     }
     take_request(view);
+    if (session_->broken) {
+      return;
+    }
     session_->incoming.consume();
   }
 }
 
 void StorageDevice::take_request(const vmbus::PacketView& view) {
   const std::size_t size = sizeof(Job) + view.size();
-  Job* job = new (kernel_.heap().allocate(size)) Job;
+  void* place = kernel_.heap().try_allocate(size);
+  if (place == nullptr) {
+    session_->broken = true;  // The root is out of memory: this child goes without its disk.
+    return;
+  }
+  Job* job = new (place) Job;
   static_assert(sizeof(Job) % 8 == 0);
   job->allocated_bytes = size;
   job->transaction_id = view.transaction_id;
   const std::span bytes(reinterpret_cast<std::byte*>(job + 1), view.size());
   session_->incoming.copy(bytes);
   ++in_flight_;
+  job_bytes_ += size;
   const auto request = storage::decode_request(view, bytes);
   if (!request) {
     finish(*job, storage::plain_reply(request.error()));
@@ -263,7 +279,10 @@ kernel::Task<> StorageDevice::execute(Job& job) {
 std::span<DiskSegment> StorageDevice::segments_of(const vmbus::GpaRange& range,
                                                   std::uint32_t size_bytes) {
   const std::size_t list_bytes = range.pages.size() * sizeof(DiskSegment);
-  auto* list = static_cast<DiskSegment*>(kernel_.heap().allocate(list_bytes));
+  auto* list = static_cast<DiskSegment*>(kernel_.heap().try_allocate(list_bytes));
+  if (list == nullptr) {
+    return {};
+  }
   std::size_t count = 0;
   std::uint32_t offset = range.byte_offset;
   std::uint32_t left = size_bytes;

@@ -63,6 +63,8 @@ class StorageDevice final : public BusDevice {
   [[nodiscard]] bool write_completions();
   [[nodiscard]] Step wait_for_room();
   void read_requests();
+  /// Whether what is under way is as much as one child may have.
+  [[nodiscard]] bool is_busy() const;
   void take_request(const vmbus::PacketView& view);
   void start(Job& job);
   void finish(Job& job, const vmbus::storage::StoragePacket& reply);
@@ -91,6 +93,7 @@ class StorageDevice final : public BusDevice {
   Job* done_first_ = nullptr;
   Job* done_last_ = nullptr;
   std::uint32_t in_flight_ = 0;
+  std::size_t job_bytes_ = 0;
   ChannelOwner* closing_for_ = nullptr;
   std::size_t channel_ = 0;
 };
