@@ -112,7 +112,11 @@ class RingWriter {
  private:
   /// Room behind the last written packet; 0 if the reader's index breaks the rules.
   [[nodiscard]] std::uint32_t load_free_bytes();
-  void put(std::uint32_t& at, std::span<const std::byte> bytes);
+  template <bool kWraps>
+  void place(const DescriptorWords& descriptor, const OutgoingPacket& packet);
+  // Inlined, so that copies of a size that is known become moves.
+  template <bool kWraps>
+  [[gnu::always_inline]] void put(std::uint32_t& at, std::span<const std::byte> bytes);
 
   Memory memory_;
   std::uint32_t size_;
@@ -161,7 +165,7 @@ class RingReader {
 
  private:
   [[nodiscard]] bool load_write_index();
-  void get(std::uint32_t from, std::span<std::byte> bytes);
+  [[gnu::always_inline]] void get(std::uint32_t from, std::span<std::byte> bytes);
 
   Memory memory_;
   std::uint32_t size_;
@@ -186,14 +190,46 @@ std::uint32_t RingWriter<Memory>::load_free_bytes() {
 }
 
 template <RingMemory Memory>
-void RingWriter<Memory>::put(std::uint32_t& at, std::span<const std::byte> bytes) {
+template <bool kWraps>
+inline void RingWriter<Memory>::put(std::uint32_t& at, std::span<const std::byte> bytes) {
   const auto count = static_cast<std::uint32_t>(bytes.size());
-  const std::uint32_t first = ring::bytes_before_wrap(at, count, size_);
-  memory_.copy_in(at, bytes.first(first));
-  if (first != count) [[unlikely]] {
-    memory_.copy_in(0, bytes.subspan(first));
+  if constexpr (!kWraps) {
+    memory_.copy_in(at, bytes);
+    at += count;
+  } else {
+    const std::uint32_t first = ring::bytes_before_wrap(at, count, size_);
+    if (first != 0) {
+      memory_.copy_in(at, bytes.first(first));
+    }
+    if (first != count) {
+      memory_.copy_in(0, bytes.subspan(first));
+    }
+    at = ring::advance(at, count, size_);
   }
-  at = ring::advance(at, count, size_);
+}
+
+/// The whole packet behind write_; there is room for it. kWraps: it may reach around the end.
+template <RingMemory Memory>
+template <bool kWraps>
+inline void RingWriter<Memory>::place(const DescriptorWords& descriptor,
+                                      const OutgoingPacket& packet) {
+  std::uint32_t at = write_;
+  put<kWraps>(at, std::as_bytes(std::span(descriptor)));
+  if (!packet.header.empty()) {
+    put<kWraps>(at, packet.header);
+  }
+  if (!packet.payload.empty()) {
+    put<kWraps>(at, packet.payload);
+  }
+  // Padding and trailer in one piece: zeros up to a multiple of 8, then the start of the packet.
+  const std::size_t padding = (8 - packet.payload.size() % 8) % 8;
+  const std::uint64_t words[2] = {0, std::uint64_t{write_} << 32};
+  const auto trailer = std::as_bytes(std::span<const std::uint64_t>(words));
+  if (padding == 0) {
+    put<kWraps>(at, trailer.last(kPacketTrailerSize));
+  } else {
+    put<kWraps>(at, trailer.last(kPacketTrailerSize + padding));
+  }
 }
 
 template <RingMemory Memory>
@@ -213,27 +249,20 @@ RingStatus RingWriter<Memory>::write(const OutgoingPacket& packet) {
   if (!ring::fits(static_cast<std::uint32_t>(total), free)) {
     return RingStatus::kFull;
   }
-  PacketDescriptor descriptor;
-  descriptor.type = packet.type;
-  descriptor.payload_offset8 =
+  const auto payload_offset8 =
       static_cast<std::uint16_t>((kPacketDescriptorSize + packet.header.size()) / 8);
-  descriptor.length8 = static_cast<std::uint16_t>((total - kPacketTrailerSize) / 8);
-  descriptor.flags = packet.completion_requested ? kPacketCompletionRequested : std::uint16_t{0};
-  descriptor.transaction_id = packet.transaction_id;
+  const DescriptorWords descriptor = descriptor_words(
+      {packet.type, payload_offset8, static_cast<std::uint16_t>((total - kPacketTrailerSize) / 8),
+       packet.completion_requested ? kPacketCompletionRequested : std::uint16_t{0},
+       packet.transaction_id});
 
-  std::uint32_t at = write_;
-  put(at, bytes_of(descriptor));
-  if (!packet.header.empty()) {
-    put(at, packet.header);
+  const auto bytes = static_cast<std::uint32_t>(total);
+  if (ring::bytes_before_wrap(write_, bytes, size_) == bytes) [[likely]] {
+    place<false>(descriptor, packet);
+  } else {
+    place<true>(descriptor, packet);
   }
-  if (!packet.payload.empty()) {
-    put(at, packet.payload);
-  }
-  // Padding and trailer in one piece: zeros up to a multiple of 8, then the start of the packet.
-  const std::size_t padding = (8 - packet.payload.size() % 8) % 8;
-  const std::uint64_t words[2] = {0, std::uint64_t{write_} << 32};
-  put(at, std::as_bytes(std::span<const std::uint64_t>(words)).last(kPacketTrailerSize + padding));
-  write_ = at;
+  write_ = ring::advance(write_, bytes, size_);
   return RingStatus::kDone;
 }
 
@@ -304,11 +333,13 @@ bool RingReader<Memory>::load_write_index() {
 }
 
 template <RingMemory Memory>
-void RingReader<Memory>::get(std::uint32_t from, std::span<std::byte> bytes) {
+inline void RingReader<Memory>::get(std::uint32_t from, std::span<std::byte> bytes) {
   const auto count = static_cast<std::uint32_t>(bytes.size());
   const std::uint32_t first = ring::bytes_before_wrap(from, count, size_);
-  memory_.copy_out(from, bytes.first(first));
-  if (first != count) [[unlikely]] {
+  if (first == count) [[likely]] {
+    memory_.copy_out(from, bytes);
+  } else {
+    memory_.copy_out(from, bytes.first(first));
     memory_.copy_out(0, bytes.subspan(first));
   }
 }
@@ -335,8 +366,9 @@ RingStatus RingReader<Memory>::peek(PacketView& view) {
     corrupt_ = true;
     return RingStatus::kCorrupt;
   }
-  PacketDescriptor descriptor;
-  get(read_, std::as_writable_bytes(std::span<PacketDescriptor, 1>(&descriptor, 1)));
+  DescriptorWords words;
+  get(read_, std::as_writable_bytes(std::span(words)));
+  const PacketDescriptor descriptor = descriptor_of(words);
   const std::uint32_t offset = descriptor.payload_offset8 * 8u;
   const std::uint32_t length = descriptor.length8 * 8u;
   const bool unknown_flags = (descriptor.flags & ~kPacketCompletionRequested) != 0;
@@ -345,12 +377,10 @@ RingStatus RingReader<Memory>::peek(PacketView& view) {
     corrupt_ = true;
     return RingStatus::kCorrupt;
   }
-  view_.type = descriptor.type;
-  view_.completion_requested = descriptor.flags != 0;
-  view_.transaction_id = descriptor.transaction_id;
-  view_.header_bytes = offset - kPacketDescriptorSize;
-  view_.payload_bytes = length - offset;
-  view = view_;
+  const PacketView seen{descriptor.type, descriptor.flags != 0, descriptor.transaction_id,
+                        offset - kPacketDescriptorSize, length - offset};
+  view_ = seen;
+  view = seen;
   packet_size_ = length + kPacketTrailerSize;
   return RingStatus::kDone;
 }

@@ -1,6 +1,7 @@
 // Packets in a ring: descriptor, type-specific header, payload, trailer.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,6 +30,23 @@ struct PacketDescriptor {
 static_assert(sizeof(PacketDescriptor) == 16 && offsetof(PacketDescriptor, payload_offset8) == 2 &&
               offsetof(PacketDescriptor, length8) == 4 && offsetof(PacketDescriptor, flags) == 6 &&
               offsetof(PacketDescriptor, transaction_id) == 8);
+
+/// A descriptor as the two words that it is in a ring: put together and taken apart in registers,
+/// where storing its fields one by one and loading them as a whole would stall the processor.
+using DescriptorWords = std::array<std::uint64_t, 2>;
+
+[[nodiscard]] constexpr DescriptorWords descriptor_words(const PacketDescriptor& descriptor) {
+  return {static_cast<std::uint64_t>(descriptor.type) |
+              std::uint64_t{descriptor.payload_offset8} << 16 |
+              std::uint64_t{descriptor.length8} << 32 | std::uint64_t{descriptor.flags} << 48,
+          descriptor.transaction_id};
+}
+
+[[nodiscard]] constexpr PacketDescriptor descriptor_of(const DescriptorWords& words) {
+  return {static_cast<PacketType>(words[0] & 0xFFFF), static_cast<std::uint16_t>(words[0] >> 16),
+          static_cast<std::uint16_t>(words[0] >> 32), static_cast<std::uint16_t>(words[0] >> 48),
+          words[1]};
+}
 
 /// Low half 0, high half the write index at which the packet started. Readers skip it.
 inline constexpr std::uint32_t kPacketTrailerSize = 8;
