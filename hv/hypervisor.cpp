@@ -34,6 +34,7 @@ Hypervisor::Hypervisor(const machine::BootInformation& information, std::span<st
     : scheduler(information.logical_processor_count,
                 information.tsc_frequency_hz / kSlicesPerSecond),
       information_(information) {
+  INVARIANT(processor_count() > 0 && processor_count() <= machine::kMaxLogicalProcessors);
   INVARIANT(processors.size() >= processor_count() * sizeof(LogicalProcessor));
   for (std::uint32_t lp = 0; lp < processor_count(); ++lp) {
     processors_[lp] = new (processors.data() + lp * sizeof(LogicalProcessor))

@@ -5,9 +5,7 @@
 namespace hv {
 
 Scheduler::Scheduler(std::uint32_t lp_count, std::uint64_t slice_ticks)
-    : lp_count_(lp_count), slice_ticks_(slice_ticks) {
-  INVARIANT(lp_count > 0 && lp_count <= machine::kMaxLogicalProcessors);
-}
+    : lp_count_(lp_count), slice_ticks_(slice_ticks) {}
 
 void Scheduler::ReadyQueue::insert(Schedulable& element) {
   Schedulable* before = tail;

@@ -26,6 +26,27 @@ void report_failed_entry(LogicalProcessor& processor, VirtualProcessor& vp) {
   intercept_invalid_register_value(processor.hypervisor(), vp);
 }
 
+/// Instructions of VMX and of MONITOR, which no guest is offered.
+bool is_absent_instruction(ExitReason reason) {
+  return (reason >= ExitReason::kVmclear && reason <= ExitReason::kVmxon) ||
+         reason == ExitReason::kInvept || reason == ExitReason::kInvvpid ||
+         reason == ExitReason::kMwait || reason == ExitReason::kMonitor;
+}
+
+/// What becomes of an instruction that the hypervisor does not carry out itself.
+void handle_other_instruction(VirtualProcessor& vp, ExitReason reason) {
+  if (is_absent_instruction(reason)) {
+    vp.pending_event = hardware_exception(machine::x86::kVectorInvalidOpcode);
+  } else if (reason == ExitReason::kXsetbv || reason == ExitReason::kRdpmc) {
+    vp.pending_event = hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+  } else {
+    // INVD and WBINVD, as memory is coherent; PAUSE. The controls in use rule out all others.
+    INVARIANT(reason == ExitReason::kInvd || reason == ExitReason::kWbinvd ||
+              reason == ExitReason::kPause);
+    complete_instruction();
+  }
+}
+
 }  // namespace
 
 void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit& exit) {
@@ -74,52 +95,16 @@ void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit
     case ExitReason::kTripleFault:
       intercept_unrecoverable_exception(processor.hypervisor(), vp);
       return;
-    case ExitReason::kExceptionOrNmi:
-      return;  // an NMI for this processor: no source is programmed
-    case ExitReason::kInvd:
-    case ExitReason::kWbinvd:
-      complete_instruction();  // memory is coherent
-      return;
-    case ExitReason::kXsetbv:
-    case ExitReason::kRdpmc:
-      vp.pending_event = hardware_exception(machine::x86::kVectorGeneralProtection, 0);
-      return;
-    case ExitReason::kPause:
-      complete_instruction();
-      return;
-    case ExitReason::kVmclear:
-    case ExitReason::kVmlaunch:
-    case ExitReason::kVmptrld:
-    case ExitReason::kVmptrst:
-    case ExitReason::kVmread:
-    case ExitReason::kVmresume:
-    case ExitReason::kVmwrite:
-    case ExitReason::kVmxoff:
-    case ExitReason::kVmxon:
-    case ExitReason::kInvept:
-    case ExitReason::kInvvpid:
-    case ExitReason::kMwait:
-    case ExitReason::kMonitor:
-      vp.pending_event = hardware_exception(machine::x86::kVectorInvalidOpcode);
-      return;
     case ExitReason::kTaskSwitch:
       intercept_unsupported_feature(processor.hypervisor(), vp,
                                     UnsupportedFeatureMessage::kTaskSwitch);
       return;
-    case ExitReason::kInit:
-    case ExitReason::kStartupIpi:
-    case ExitReason::kInvlpg:
-    case ExitReason::kRdtsc:
-    case ExitReason::kRdtscp:
-    case ExitReason::kDebugRegister:
-    case ExitReason::kTprBelowThreshold:
-    case ExitReason::kEptMisconfiguration:
-    case ExitReason::kEntryFailureGuestState:
-    case ExitReason::kEntryFailureMsrLoading:
-    case ExitReason::kEntryFailureMachineCheck:
-      break;  // the controls in use rule these out
+    case ExitReason::kExceptionOrNmi:
+      return;  // an NMI for this processor: no source is programmed
+    default:   // the number comes from the processor: it may be one without a name
+      handle_other_instruction(vp, exit.reason);
+      return;
   }
-  INVARIANT(false);
 }
 
 }  // namespace hv::vtx
