@@ -75,7 +75,37 @@ void interrupt_itself() {
   end(0);
 }
 
+void interrupt_what_is_disabled() {
+  begin();
+  machine::Shared<std::uint32_t>& count = new_counter();
+  machine::set_interrupt_handler(machine::x86::kVectorNmi, [](const machine::InterruptFrame&) {
+    auto* counter = reinterpret_cast<machine::Shared<std::uint32_t>*>(machine::arena().data());
+    counter->fetch_add(1);
+  });
+  constexpr std::uint64_t kNmiToSelf = (4u << 8) | (1u << 18);
+  machine::write_msr(machine::x86::kX2ApicIcr, kNmiToSelf);
+  while (count.load() == 0) {
+    machine::pause();
+  }
+  // Interrupts stay disabled; one of low priority waits for the task priority to fall, too.
+  machine::set_interrupt_handler(0x51, count_interrupt);
+  machine::write_msr(machine::x86::kX2ApicTpr, 0x60);
+  machine::write_msr(machine::x86::kX2ApicSelfIpi, 0x51);
+  machine::enable_interrupts();
+  GUEST_CHECK(count.load() == 1);
+  machine::write_msr(machine::x86::kX2ApicTpr, 0);
+  GUEST_CHECK(count.load() == 2);
+  end(0);
+}
+
 }  // namespace
+
+TEST_CASE("an NMI does not ask whether interrupts are enabled, a task priority does hold",
+          "[hv][apic]") {
+  const sim::RunResult result = run(world(interrupt_what_is_disabled));
+  INFO(result.error << (result.violations.empty() ? "" : result.violations[0].message));
+  CHECK(result.passed());
+}
 
 TEST_CASE("the root finds the interface and makes hypercalls", "[hv][root]") {
   for (const std::uint32_t processors : {1u, 2u}) {
