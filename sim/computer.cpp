@@ -73,6 +73,11 @@ RunResult Computer::run() {
   for (const std::uint64_t count : result_.vm_exits) {
     result_.vm_exit_count += count;
   }
+  for (std::uint16_t code = 0; code < hypercalls_.size(); ++code) {
+    if (hypercalls_[code] != 0) {
+      result_.hypercalls[code] = hypercalls_[code];
+    }
+  }
   result_.always = properties_.always.reached();
   result_.sometimes = properties_.sometimes.held();
   result_.traces = properties_.traces.reached();
@@ -155,7 +160,8 @@ void Computer::stop(std::uint32_t code) {
   finish(Outcome::kStopped);
 }
 
-void Computer::violation(std::string_view property, std::string message) {
+// Apart from violation(), whose frame is never left: what it owned would leak.
+void Computer::add_violation(std::string_view property, std::string message) {
   const std::uint64_t operations = hash_.operations();
   const auto latest = hash_.latest(kOperationsInMessage);
   message += "\n  the last operations:";
@@ -167,6 +173,10 @@ void Computer::violation(std::string_view property, std::string message) {
   }
   result_.violations.push_back({std::string(property), now_ns(), operations,
                                 here_ != nullptr ? here_->index : 0, std::move(message)});
+}
+
+void Computer::violation(std::string_view property, std::string message) {
+  add_violation(property, std::move(message));
   finish(Outcome::kViolation);
 }
 

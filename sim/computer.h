@@ -153,7 +153,13 @@ class Computer final : private BoardHost, private HashListener {
   [[nodiscard]] std::vector<std::unique_ptr<LogicalProcessor>>& processors() { return processors_; }
   [[nodiscard]] Properties& properties() { return properties_; }
   [[nodiscard]] TraceRecorder* trace_recorder() const { return configuration_.trace_recorder; }
-  [[nodiscard]] RunResult& result() { return result_; }
+  void count_hypercall(std::uint16_t code) {
+    if (code < hypercalls_.size()) [[likely]] {
+      ++hypercalls_[code];
+    } else {
+      ++result_.hypercalls[code];
+    }
+  }
 
   [[nodiscard]] std::uint64_t now_ns() const override {
     return here_ != nullptr ? here_->now : event_ns_;
@@ -190,6 +196,7 @@ class Computer final : private BoardHost, private HashListener {
 
  private:
   [[noreturn]] void finish(Outcome outcome);
+  void add_violation(std::string_view property, std::string message);
   [[noreturn]] void wrong_link_set(const char* operation);
 
   // The watch on plain memory: actors are contexts, and 0 for devices.
@@ -263,6 +270,7 @@ class Computer final : private BoardHost, private HashListener {
   std::uint64_t tsc_per_ns_numerator_ = 1;
   std::uint64_t tsc_per_ns_denominator_ = 1;
   std::unique_ptr<watch::RaceDetector> detector_;  // null: nothing is watched
+  std::array<std::uint64_t, 256> hypercalls_{};    // by call code; rarer codes go to the result
   RunResult result_;
   std::atomic<std::uint64_t> progress_{0};
 };

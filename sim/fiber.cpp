@@ -50,17 +50,18 @@ Fiber::Fiber(Stack stack, FiberEntry entry, void* argument)
 }
 
 void Fiber::begin(boost::context::detail::transfer_t transfer) {
-  const Switch now = *static_cast<Switch*>(transfer.data);
+  Fiber& from = *static_cast<Fiber*>(transfer.data);
 #ifdef CHRONOVISOR_ADDRESS_SANITIZER
   const void* bottom = nullptr;
   std::size_t size_bytes = 0;
   __sanitizer_finish_switch_fiber(nullptr, &bottom, &size_bytes);
-  if (now.from->stack_.bottom == nullptr) {
-    now.from->stack_ = {static_cast<std::byte*>(const_cast<void*>(bottom)), size_bytes};
+  if (from.stack_.bottom == nullptr) {
+    from.stack_ = {static_cast<std::byte*>(const_cast<void*>(bottom)), size_bytes};
   }
 #endif
   arrive(transfer);
-  now.to->entry_(now.to->argument_);
+  const Fiber& self = *from.next_;
+  self.entry_(self.argument_);
   __builtin_trap();
 }
 

@@ -61,7 +61,7 @@ class Fiber {
   /// Leaves `*this`, which is running, for `target`, which is not. Returns when someone switches
   /// back; if this is `for_good`, nobody ever does.
   void switch_to(Fiber& target, bool for_good = false) {
-    Switch now{this, &target};
+    next_ = &target;
 #ifdef CHRONOVISOR_ADDRESS_SANITIZER
     void* fake_stack = nullptr;
     __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_stack, target.stack_.bottom,
@@ -69,7 +69,7 @@ class Fiber {
 #else
     static_cast<void>(for_good);
 #endif
-    arrive(boost::context::detail::jump_fcontext(target.context_, &now));
+    arrive(boost::context::detail::jump_fcontext(target.context_, this));
 #ifdef CHRONOVISOR_ADDRESS_SANITIZER
     __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
 #endif
@@ -78,17 +78,14 @@ class Fiber {
   [[nodiscard]] const Stack& stack() const { return stack_; }
 
  private:
-  struct Switch {
-    Fiber* from;
-    Fiber* to;
-  };
-
+  // What a switch hands over is the fiber that was left.
   static void arrive(const boost::context::detail::transfer_t& transfer) {
-    static_cast<Switch*>(transfer.data)->from->context_ = transfer.fctx;
+    static_cast<Fiber*>(transfer.data)->context_ = transfer.fctx;
   }
   static void begin(boost::context::detail::transfer_t transfer);
 
   boost::context::detail::fcontext_t context_ = nullptr;
+  Fiber* next_ = nullptr;  // where it switched to last
   Stack stack_;
   FiberEntry entry_ = nullptr;
   void* argument_ = nullptr;

@@ -45,6 +45,9 @@ void Computer::enter(LogicalProcessor& processor) {
 
 void Computer::give_turns() {
   LogicalProcessor& self = *here_;
+  if (!self.sleeping && self.now < turns_.earliest() && self.now < events_.next_ns()) {
+    return;
+  }
   set_turn(self);
   std::uint64_t at_ns = 0;
   LogicalProcessor* const next = first(at_ns);

@@ -1,5 +1,6 @@
 // The common link set of machine/: common.h and invariant.h.
 #include <string>
+#include <string_view>
 
 #include "machine/common.h"
 #include "machine/invariant.h"
@@ -201,6 +202,17 @@ void halt_guest() {
   set_interrupt_flag(false);
 }
 
+/// From the top of the tree: where the tree lies is nobody's business.
+std::string place_in_tree(std::string_view file) {
+  for (const std::string_view folder :
+       {"/hv/", "/vmbus/", "/partitions/", "/machine/", "/tests/"}) {
+    if (const std::size_t root = file.rfind(folder); root != std::string_view::npos) {
+      file.remove_prefix(root + 1);
+    }
+  }
+  return std::string(file);
+}
+
 void halt_hypervisor() {
   Computer& self = computer();
   self.pass(cost::kPrivate);
@@ -390,14 +402,8 @@ void spend(std::uint64_t nanoseconds) {
 }
 
 void invariant_failed(const char* expression, const char* file, int line) {
-  // From the top of the tree: where the tree lies is nobody's business.
-  std::string place = file;
-  for (const char* folder : {"/hv/", "/vmbus/", "/partitions/", "/machine/", "/tests/"}) {
-    if (const std::size_t root = place.rfind(folder); root != std::string::npos) {
-      place.erase(0, root + 1);
-    }
-  }
-  computer().violation("invariant", place + ":" + std::to_string(line) + ": " + expression);
+  computer().violation("invariant",
+                       place_in_tree(file) + ":" + std::to_string(line) + ": " + expression);
 }
 
 }  // namespace machine

@@ -229,8 +229,7 @@ std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
   constexpr std::array<std::uint8_t, 4> kVmcallAndReturn = {0x0F, 0x01, 0xC1, 0xC3};
   Computer& self = *sim::current_computer;
   self.require_guest("hypercall");
-  auto& calls = self.result().hypercalls;
-  ++calls[static_cast<std::uint16_t>(control)];
+  self.count_hypercall(static_cast<std::uint16_t>(control));
   for (;;) {
     self.pass(cost::kHypercallEntry);
     const auto where = self.here().vtx.translate(page, Access::kFetch);
