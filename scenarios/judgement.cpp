@@ -3,36 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 
 namespace scenarios {
 namespace {
-
-constexpr std::size_t kDigestCharacters = 64;
-
-bool is_hexadecimal(char character) {
-  return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'f');
-}
-
-/// The first run of exactly 64 hexadecimal digits in a line.
-std::optional<std::string_view> find_digest(std::string_view line) {
-  std::size_t begin = 0;
-  while (begin < line.size()) {
-    if (!is_hexadecimal(line[begin])) {
-      ++begin;
-      continue;
-    }
-    std::size_t end = begin;
-    while (end < line.size() && is_hexadecimal(line[end])) {
-      ++end;
-    }
-    if (end - begin == kDigestCharacters) {
-      return line.substr(begin, kDigestCharacters);
-    }
-    begin = end;
-  }
-  return std::nullopt;
-}
 
 class Judge {
  public:
@@ -90,23 +63,37 @@ class Judge {
     }
   }
 
-  void check_digests(const DiskMaterial& disk) {
-    const std::string expected = sha256_of(disk);
-    for (std::uint32_t child = 1; child <= scenario_.partitions.children; ++child) {
-      const std::string prefix = fmt::format("[child {}] ", child);
-      std::uint32_t right = 0;
-      for (const sim::ConsoleLine& line : result_.console) {
-        const auto digest = line.text.starts_with(prefix) ? find_digest(line.text)
-                                                          : std::optional<std::string_view>();
-        if (digest && *digest != expected) {
-          report("a child reads the data disk as it is",
-                 fmt::format("child {} computed {}, the disk is {}", child, *digest, expected));
-        }
-        right += digest && *digest == expected ? 1 : 0;
+  /// Child `child` logs `[child N] disk D sha256 DIGEST`, once or more, and is right each time.
+  void check_digest(std::uint32_t child, std::uint32_t disk, const std::string& expected,
+                    std::string_view property) {
+    const std::string prefix = fmt::format("[child {}] disk {} sha256 ", child, disk);
+    bool told = false;
+    for (const sim::ConsoleLine& line : result_.console) {
+      if (!line.text.starts_with(prefix)) {
+        continue;
       }
-      if (right == 0) {
-        report("every child reads the whole data disk",
-               fmt::format("child {} did not log the digest {}", child, expected));
+      told = true;
+      const std::string_view digest = std::string_view(line.text).substr(prefix.size());
+      if (digest != expected) {
+        report(std::string(property), fmt::format("child {} found disk {} to be {}, it is {}",
+                                                  child, disk, digest, expected));
+      }
+    }
+    if (!told) {
+      report(std::string(property),
+             fmt::format("child {} did not log the digest of disk {}", child, disk));
+    }
+  }
+
+  void check_digests(const Expectation& expectation) {
+    for (std::uint32_t child = 1; child <= scenario_.partitions.children; ++child) {
+      if (expectation.data_disk_digest) {
+        check_digest(child, 0, *expectation.data_disk_digest,
+                     "every child reads the whole data disk as it is");
+      }
+      if (child <= expectation.scratch_digests.size()) {
+        check_digest(child, 1, expectation.scratch_digests[child - 1],
+                     "what was flushed survives the loss of power");
       }
     }
   }
@@ -140,9 +127,7 @@ Judgement judge(const Scenario& scenario, const Expectation& expectation,
     if (result.passed()) {
       judge.check_evaluated();
       judge.check_log();
-      if (expectation.data_disk != nullptr) {
-        judge.check_digests(*expectation.data_disk);
-      }
+      judge.check_digests(expectation);
     }
   }
   Judgement judgement;

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
-#include "scenarios/materials.h"
 #include "scenarios/scenario.h"
 #include "sim/world.h"
 
@@ -26,8 +27,11 @@ struct Judgement {
 
 /// What can be expected of a run.
 struct Expectation {
-  /// Null where the run has no data disk whose digest is to be checked.
-  const DiskMaterial* data_disk = nullptr;
+  /// SHA-256 of the data disk, where the children's digests are to be checked.
+  std::optional<std::string> data_disk_digest;
+  /// SHA-256 of what the scratch disk's medium holds of each child's range after the power went,
+  /// where that is to be checked.
+  std::vector<std::string> scratch_digests;
   /// The run was to end at a moment of the user's choice: it need not have come to its end.
   bool may_be_cut_short = false;
 };

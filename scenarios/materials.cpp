@@ -54,6 +54,35 @@ std::expected<DiskMaterial, std::string> make_material(const DiskDescription& di
   return material;
 }
 
+class Sha256 {
+ public:
+  Sha256() : context_(EVP_MD_CTX_new(), &EVP_MD_CTX_free) {
+    if (context_ == nullptr || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) {
+      throw std::runtime_error("libcrypto offers no SHA-256");
+    }
+  }
+  void add(std::span<const std::byte> bytes) {
+    if (EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1) {
+      throw std::runtime_error("libcrypto cannot compute SHA-256");
+    }
+  }
+  [[nodiscard]] std::string finish() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    if (EVP_DigestFinal_ex(context_.get(), digest.data(), &size) != 1) {
+      throw std::runtime_error("libcrypto cannot compute SHA-256");
+    }
+    std::string text;
+    for (unsigned int index = 0; index < size; ++index) {
+      text += fmt::format("{:02x}", digest[index]);
+    }
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
 }  // namespace
 
 std::expected<Materials, std::string> make_materials(const Scenario& scenario,
@@ -104,37 +133,25 @@ std::expected<Materials, std::string> load_materials(const Scenario& scenario,
 }
 
 std::string sha256_of(const DiskMaterial& disk) {
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
-                                                                        &EVP_MD_CTX_free);
-  if (context == nullptr || EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) != 1) {
-    throw std::runtime_error("libcrypto offers no SHA-256");
-  }
-  const auto update = [&context](std::span<const std::byte> bytes) {
-    if (EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1) {
-      throw std::runtime_error("libcrypto cannot compute SHA-256");
-    }
-  };
+  Sha256 sha256;
   std::uint64_t rest = disk.size_bytes;
   if (disk.content != nullptr) {
-    update(*disk.content);
+    sha256.add(*disk.content);
     rest -= disk.content->size();
   }
   const std::vector<std::byte> zeros(64 * 1024);
   while (rest != 0) {
     const std::uint64_t bytes = std::min<std::uint64_t>(rest, zeros.size());
-    update(std::span(zeros).first(bytes));
+    sha256.add(std::span(zeros).first(bytes));
     rest -= bytes;
   }
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  if (EVP_DigestFinal_ex(context.get(), digest.data(), &size) != 1) {
-    throw std::runtime_error("libcrypto cannot compute SHA-256");
-  }
-  std::string text;
-  for (unsigned int index = 0; index < size; ++index) {
-    text += fmt::format("{:02x}", digest[index]);
-  }
-  return text;
+  return sha256.finish();
+}
+
+std::string sha256_of(const sim::Bytes& bytes) {
+  Sha256 sha256;
+  sha256.add(bytes);
+  return sha256.finish();
 }
 
 }  // namespace scenarios

@@ -42,5 +42,6 @@ struct MaterialOptions {
 /// SHA-256 of a whole disk, the zeros behind its content included, in lower-case hexadecimal. By
 /// OpenSSL: the guests compute their own.
 [[nodiscard]] std::string sha256_of(const DiskMaterial& disk);
+[[nodiscard]] std::string sha256_of(const sim::Bytes& bytes);
 
 }  // namespace scenarios

@@ -55,8 +55,9 @@ std::uint64_t rate(std::uint64_t count, std::uint64_t ns) {
 
 void put_counts(std::string& text, std::string_view title,
                 std::vector<std::pair<std::string, std::uint64_t>> counts) {
-  std::ranges::stable_sort(counts, std::ranges::greater{},
-                           &std::pair<std::string, std::uint64_t>::second);
+  std::ranges::sort(counts, [](const auto& left, const auto& right) {
+    return std::pair(right.second, left.first) < std::pair(left.second, right.first);
+  });
   std::string_view label = title;
   for (const auto& [name, count] : counts) {
     text += fmt::format("  {:<13} {:>14}  {}\n", label, grouped(count), name);

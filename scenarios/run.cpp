@@ -18,7 +18,22 @@ const DiskMaterial* data_disk_of(const RunRequest& request) {
   return &request.materials.disks[request.scenario.workload.data_disk];
 }
 
-sim::RunResult run_world(const RunRequest& request, sim::Decider& decider) {
+/// What is left of each child's range of the scratch disk.
+std::vector<std::string> scratch_digests(const Scenario& scenario, const sim::World& world) {
+  std::vector<std::string> digests;
+  if (!scenario.properties.scratch_disk_digest) {
+    return digests;
+  }
+  const std::uint64_t range_bytes = std::uint64_t{scenario.workload.scratch_mib} << 20;
+  for (std::uint64_t child = 0; child < scenario.partitions.children; ++child) {
+    digests.push_back(sha256_of(
+        world.read_disk(scenario.workload.scratch_disk, child * range_bytes, range_bytes)));
+  }
+  return digests;
+}
+
+sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
+                         Expectation& expectation) {
   sim::WorldConfiguration configuration =
       build_world(request.scenario, request.materials, request.seed);
   if (request.until_ns) {
@@ -28,7 +43,11 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider) {
   configuration.trace_recorder = request.trace_recorder;
   configuration.on_console_line = request.on_console_line;
   sim::World world(std::move(configuration), decider);
-  return world.run();
+  sim::RunResult result = world.run();
+  if (result.passed()) {
+    expectation.scratch_digests = scratch_digests(request.scenario, world);
+  }
+  return result;
 }
 
 }  // namespace
@@ -38,8 +57,15 @@ RunReport run_once(const RunRequest& request, sim::Decider& decider) {
   report.scenario = request.scenario.name;
   report.seed = request.seed;
   const auto begin = std::chrono::steady_clock::now();
+  const DiskMaterial* const data_disk = data_disk_of(request);
+  Expectation expectation;
+  expectation.may_be_cut_short =
+      request.until_ns && *request.until_ns <= request.scenario.limits.virtual_ns;
   try {
-    report.result = run_world(request, decider);
+    if (request.scenario.properties.data_disk_digest && data_disk != nullptr) {
+      expectation.data_disk_digest = sha256_of(*data_disk);
+    }
+    report.result = run_world(request, decider, expectation);
   } catch (const std::bad_alloc&) {
     report.result.outcome = sim::Outcome::kHarnessError;
     report.result.error = "out of memory";
@@ -51,13 +77,9 @@ RunReport run_once(const RunRequest& request, sim::Decider& decider) {
   report.wall_ns = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin).count());
 
-  const DiskMaterial* const data_disk = data_disk_of(request);
-  report.data_disk_bytes = data_disk != nullptr ? data_disk->size_bytes : 0;
-  const bool check_digest = request.scenario.properties.data_disk_digest;
-  const bool cut_short =
-      request.until_ns && *request.until_ns <= request.scenario.limits.virtual_ns;
-  report.judgement =
-      judge(request.scenario, {check_digest ? data_disk : nullptr, cut_short}, report.result);
+  report.data_disk_bytes =
+      data_disk != nullptr ? data_disk->size_bytes * request.scenario.partitions.children : 0;
+  report.judgement = judge(request.scenario, expectation, report.result);
   return report;
 }
 

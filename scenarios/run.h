@@ -31,7 +31,7 @@ struct RunReport {
   sim::RunResult result;
   Judgement judgement;
   std::uint64_t wall_ns = 0;
-  /// Bytes of the disks that the guests read whole; 0 without a data disk.
+  /// Bytes that the guests read of the data disk, each child all of it; 0 without one.
   std::uint64_t data_disk_bytes = 0;
   /// Where the recording was written, if it was.
   std::string recording;

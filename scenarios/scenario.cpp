@@ -211,8 +211,10 @@ PropertiesDescription read_properties(TableReader& root, const WorkloadDescripti
   table.texts("logged", properties.logged);
   if (workload.kind != WorkloadKind::kStorage) {
     table.forbid("data_disk_digest", "means nothing without workload \"storage\"");
+    table.forbid("scratch_disk_digest", "means nothing without workload \"storage\"");
   }
   table.boolean("data_disk_digest", properties.data_disk_digest);
+  table.boolean("scratch_disk_digest", properties.scratch_disk_digest);
   table.finish();
   return properties;
 }

@@ -75,6 +75,9 @@ struct PropertiesDescription {
   std::vector<std::string> logged;
   /// Each child logs the SHA-256 of the data disk, and it is right.
   bool data_disk_digest = false;
+  /// Each child logs the SHA-256 of its scratch range at its end, after a flush, and the medium
+  /// still holds just that when the power has gone.
+  bool scratch_disk_digest = false;
 };
 
 struct LimitsDescription {

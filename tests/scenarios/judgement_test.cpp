@@ -11,9 +11,6 @@ namespace {
 struct Fixture {
   scenarios::Scenario scenario;
   sim::RunResult result;
-  scenarios::DiskMaterial disk{nullptr, 1024};
-  static constexpr const char* kDigest =
-      "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
   Fixture() {
     scenario.partitions.children = 2;
@@ -21,7 +18,9 @@ struct Fixture {
   }
   void log(std::string text) { result.console.push_back({0, std::move(text)}); }
   scenarios::Judgement judged(bool cut_short = false) {
-    return judge(scenario, {nullptr, cut_short}, result);
+    Expectation expectation;
+    expectation.may_be_cut_short = cut_short;
+    return judge(scenario, expectation, result);
   }
 };
 
@@ -85,15 +84,25 @@ TEST_CASE("a required line must be in the log", "[scenarios][judgement]") {
 
 TEST_CASE("every child must log the right digest", "[scenarios][judgement]") {
   Fixture fixture;
-  const auto judged = [&fixture] {
-    return judge(fixture.scenario, {&fixture.disk, false}, fixture.result);
-  };
-  fixture.log(std::string("[child 1] disk 0 sha256 ") + Fixture::kDigest);
+  const std::string digest(64, 'a');
+  Expectation expectation;
+  expectation.data_disk_digest = digest;
+  const auto judged = [&] { return judge(fixture.scenario, expectation, fixture.result); };
+  fixture.log("[child 1] disk 0 sha256 " + digest);
   REQUIRE(judged().violations.size() == 1);  // child 2 has not told
-  fixture.log(std::string("[child 2] disk 0 sha256 ") + Fixture::kDigest);
+  fixture.log("[child 2] disk 0 sha256 " + digest);
   REQUIRE(judged().verdict == Verdict::kPass);
-  std::string wrong = Fixture::kDigest;
-  wrong[10] = wrong[10] == '0' ? '1' : '0';
-  fixture.log("[child 2] disk 0 sha256 " + wrong);
+  fixture.log("[child 2] disk 0 sha256 b" + digest.substr(1));
   REQUIRE(judged().verdict == Verdict::kFail);
+}
+
+TEST_CASE("what a child flushed must be on the medium", "[scenarios][judgement]") {
+  Fixture fixture;
+  Expectation expectation;
+  expectation.scratch_digests = {std::string(64, 'c'), std::string(64, 'd')};
+  fixture.log("[child 1] disk 1 sha256 " + std::string(64, 'c'));
+  fixture.log("[child 2] disk 1 sha256 " + std::string(64, 'e'));
+  const auto judgement = judge(fixture.scenario, expectation, fixture.result);
+  REQUIRE(judgement.violations.size() == 1);
+  REQUIRE(judgement.violations[0].property == "what was flushed survives the loss of power");
 }
