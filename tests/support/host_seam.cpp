@@ -109,6 +109,17 @@ void write_msr(std::uint32_t msr, std::uint64_t value) {
   computer().msr_writes.push_back({msr, value});
 }
 
+std::uint32_t in_u32(std::uint16_t port) {
+  return computer().on_port_read ? computer().on_port_read(port) : ~std::uint32_t{0};
+}
+std::uint16_t in_u16(std::uint16_t port) { return static_cast<std::uint16_t>(in_u32(port)); }
+std::uint8_t in_u8(std::uint16_t port) { return static_cast<std::uint8_t>(in_u32(port)); }
+void out_u32(std::uint16_t port, std::uint32_t value) {
+  computer().port_writes.push_back({port, value});
+}
+void out_u16(std::uint16_t port, std::uint16_t value) { out_u32(port, value); }
+void out_u8(std::uint16_t port, std::uint8_t value) { out_u32(port, value); }
+
 void fence() {}
 void pause() {}
 bool disable_interrupts() { return std::exchange(computer().interrupts_enabled, false); }

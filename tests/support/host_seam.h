@@ -18,6 +18,12 @@ struct MsrWrite {
   friend bool operator==(const MsrWrite&, const MsrWrite&) = default;
 };
 
+struct PortWrite {
+  std::uint16_t port = 0;
+  std::uint32_t value = 0;
+  friend bool operator==(const PortWrite&, const PortWrite&) = default;
+};
+
 struct Hypercall {
   std::uint64_t control = 0;
   std::uint64_t input = 0;
@@ -28,6 +34,9 @@ struct Computer {
   std::vector<std::byte> memory = std::vector<std::byte>(1 << 20);
   std::map<std::uint32_t, std::uint64_t> msrs;
   std::vector<MsrWrite> msr_writes;
+  std::vector<PortWrite> port_writes;
+  /// What a port reads; all-ones without it.
+  std::function<std::uint32_t(std::uint16_t port)> on_port_read;
   std::vector<Hypercall> hypercalls;
   /// Answers a hypercall; RAX.
   std::function<std::uint64_t(const Hypercall&)> on_hypercall;
