@@ -71,6 +71,13 @@ Materials materials_of(const RunCommand& command, const Scenario& scenario) {
   if (!materials) {
     throw Refused{materials.error()};
   }
+  if (options.data_disk) {
+    const DiskMaterial& disk = materials->disks[scenario.workload.data_disk];
+    if (disk.content == nullptr || disk.content->size() != disk.size_bytes) {
+      fmt::print(stderr, "note: {} is a disk of {} bytes: zeros follow the file's own\n",
+                 command.disk, disk.size_bytes);
+    }
+  }
   return std::move(*materials);
 }
 
