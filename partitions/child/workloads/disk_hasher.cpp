@@ -16,9 +16,10 @@ using Page = std::array<std::byte, machine::kPageSize>;
 
 }  // namespace
 
-DiskHasher::DiskHasher(Program& program, StorageClient& disk)
+DiskHasher::DiskHasher(Program& program, StorageClient& disk, std::uint32_t number)
     : program_(program),
       disk_(disk),
+      number_(number),
       chunk_sectors_(std::min(program.settings().chunk_kib * 1024, disk.max_transfer_bytes()) /
                      kSectorBytes),
       chunk_pages_((chunk_sectors_ * kSectorBytes + machine::kPageSize - 1) / machine::kPageSize),
@@ -94,7 +95,7 @@ kernel::Task<bool> DiskHasher::run() {
   if (good) {
     const auto digest = sha256_.finish();
     kernel::TextLine text;
-    text << "disk 0 sha256 " << kernel::HexBytes{digest};
+    text << "disk " << number_ << " sha256 " << kernel::HexBytes{digest};
     program_.console().line(text.view());
   }
   co_return good;

@@ -1,5 +1,5 @@
 // The storage workload: the whole first disk is read and hashed, then the second is written, read
-// and flushed at random, every byte checked.
+// and flushed at random, every byte checked, and hashed too once all is flushed.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,8 @@ namespace child {
 /// Reads a disk from end to end with several requests in flight and hashes it in order.
 class DiskHasher {
  public:
-  DiskHasher(Program& program, StorageClient& disk);
+  /// `number` is the disk's, for the log.
+  DiskHasher(Program& program, StorageClient& disk, std::uint32_t number);
 
   /// False if a read failed; otherwise the digest has been logged.
   kernel::Task<bool> run();
@@ -39,6 +40,7 @@ class DiskHasher {
 
   Program& program_;
   StorageClient& disk_;
+  std::uint32_t number_;
   std::uint32_t chunk_sectors_;
   std::uint64_t chunk_pages_;
   std::uint64_t chunk_total_;
