@@ -24,7 +24,10 @@ seconds_to_fail=120
 header() { sed -n "s/^$1: *//p" "$2" | head -n 1; }
 
 # Where Ninja has an executable of this name, below the build folder.
-target_path() { ninja -C "$build" -t targets all | sed -n "s/:.*//; \\#^\\(.*/\\)\\{0,1\\}$1\$#p" | grep -v '\.dir/' | head -n 1; }
+target_path() {
+  ninja -C "$build" -t targets all |
+    sed -n "s#^\\(\\(.*/\\)\\{0,1\\}$1\\): CXX_EXECUTABLE_LINKER.*#\\1#p" | head -n 1
+}
 
 # Objects that a changed file is compiled into: OBJECT SOURCE, a line each.
 all_objects() {
