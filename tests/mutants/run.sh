@@ -3,10 +3,10 @@
 #   run.sh BUILD_FOLDER [MUTANT...]
 # A mutant is a patch in this folder. Its header names the bug of the real world that it stands for
 # (Bug:), a command that must fail with it and pass without it (Check:), and what that command must
-# then print (Expect:, an extended regular expression). "Build: watch" says that only a build with
-# CHRONOVISOR_WATCH can find it: then it is tried in such a build alone, and the others are not. The objects that a patch changes are built
-# anew beside BUILD_FOLDER, a Ninja build of the whole tree, and linked in place of its own; the tree
-# itself stays as it is.
+# then print (Expect:, an extended regular expression). With "Build: watch" it is tried only in a
+# build that has CHRONOVISOR_WATCH, and nothing else is. The objects that a patch changes are built
+# anew beside BUILD_FOLDER, a Ninja build of the whole tree, and linked in place of its own; the
+# tree itself stays as it is.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
