@@ -1,7 +1,6 @@
 #include "hv/hypercall/call_table.h"
 
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <type_traits>
 
@@ -63,7 +62,8 @@ constexpr FastForm kFast = FastForm::kAllowed;
 constexpr std::size_t kId = sizeof(std::uint32_t);
 constexpr std::size_t kPageNumber = sizeof(machine::Gpn);
 
-constexpr std::array kCalls{
+// A plain array: g++ 12 does not place a std::array whose type it deduced in read-only memory.
+constexpr CallEntry kCallEntries[] = {
     simple<FlushVirtualAddressSpaceInput>(CallCode::kFlushVirtualAddressSpace,
                                           "FlushVirtualAddressSpace", kSlow, kNone,
                                           calls::flush_address_space),
@@ -145,6 +145,8 @@ constexpr std::array kCalls{
                                    kId, kNone, calls::get_vp_index_from_apic_id),
 };
 
+constexpr std::span<const CallEntry> kCalls{kCallEntries};
+
 constexpr bool is_ascending() {
   for (std::size_t index = 1; index < kCalls.size(); ++index) {
     if (kCalls[index].description.code <= kCalls[index - 1].description.code) {
@@ -160,12 +162,12 @@ static_assert(is_ascending());
 std::span<const CallEntry> call_table() { return kCalls; }
 
 const CallEntry* find_call(std::uint16_t code) {
-  const auto* const found = std::lower_bound(
+  const auto found = std::lower_bound(
       kCalls.begin(), kCalls.end(), code, [](const CallEntry& entry, std::uint16_t key) {
         return static_cast<std::uint16_t>(entry.description.code) < key;
       });
   return found != kCalls.end() && static_cast<std::uint16_t>(found->description.code) == code
-             ? found
+             ? &*found
              : nullptr;
 }
 

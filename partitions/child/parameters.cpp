@@ -1,6 +1,5 @@
 #include "partitions/child/parameters.h"
 
-#include <array>
 #include <limits>
 #include <optional>
 
@@ -13,10 +12,11 @@ struct NumberKey {
   std::uint32_t Parameters::* field;
 };
 
-constexpr std::array kNumberKeys = {
-    NumberKey{"requests", &Parameters::requests},   NumberKey{"in_flight", &Parameters::in_flight},
-    NumberKey{"chunk_kib", &Parameters::chunk_kib}, NumberKey{"timer_hz", &Parameters::timer_hz},
-    NumberKey{"idle_ms", &Parameters::idle_ms},     NumberKey{"rounds", &Parameters::rounds},
+// A plain array: g++ 12 does not place a std::array whose type it deduced in read-only memory.
+constexpr NumberKey kNumberKeys[] = {
+    {"requests", &Parameters::requests},   {"in_flight", &Parameters::in_flight},
+    {"chunk_kib", &Parameters::chunk_kib}, {"timer_hz", &Parameters::timer_hz},
+    {"idle_ms", &Parameters::idle_ms},     {"rounds", &Parameters::rounds},
 };
 
 std::optional<Workload> workload_named(std::string_view name) {

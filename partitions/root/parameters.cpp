@@ -1,6 +1,5 @@
 #include "partitions/root/parameters.h"
 
-#include <array>
 #include <limits>
 #include <optional>
 
@@ -15,20 +14,21 @@ struct NumberKey {
   std::uint64_t most;
 };
 
-constexpr std::array kNumberKeys = {
-    NumberKey{"children", &Parameters::children, 0, 64},
-    NumberKey{"children_at_once", &Parameters::children_at_once, 1, 64},
-    NumberKey{"child_processors", &Parameters::child_processors, 1, 8},
-    NumberKey{"child_memory_mib", &Parameters::child_memory_mib, 4, 1024},
-    NumberKey{"requests", &Parameters::requests, 0, 100'000'000},
-    NumberKey{"in_flight", &Parameters::in_flight, 1, 32},
-    NumberKey{"chunk_kib", &Parameters::chunk_kib, 4, 256},
-    NumberKey{"timer_hz", &Parameters::timer_hz, 1, 1000},
-    NumberKey{"idle_ms", &Parameters::idle_ms, 0, 100'000'000},
-    NumberKey{"rounds", &Parameters::rounds, 0, 100'000'000},
-    NumberKey{"data_disk", &Parameters::data_disk, 0, 3},
-    NumberKey{"scratch_disk", &Parameters::scratch_disk, 0, 3},
-    NumberKey{"scratch_mib", &Parameters::scratch_mib, 1, 1024},
+// A plain array: g++ 12 does not place a std::array whose type it deduced in read-only memory.
+constexpr NumberKey kNumberKeys[] = {
+    {"children", &Parameters::children, 0, 64},
+    {"children_at_once", &Parameters::children_at_once, 1, 64},
+    {"child_processors", &Parameters::child_processors, 1, 8},
+    {"child_memory_mib", &Parameters::child_memory_mib, 4, 1024},
+    {"requests", &Parameters::requests, 0, 100'000'000},
+    {"in_flight", &Parameters::in_flight, 1, 32},
+    {"chunk_kib", &Parameters::chunk_kib, 4, 256},
+    {"timer_hz", &Parameters::timer_hz, 1, 1000},
+    {"idle_ms", &Parameters::idle_ms, 0, 100'000'000},
+    {"rounds", &Parameters::rounds, 0, 100'000'000},
+    {"data_disk", &Parameters::data_disk, 0, 3},
+    {"scratch_disk", &Parameters::scratch_disk, 0, 3},
+    {"scratch_mib", &Parameters::scratch_mib, 1, 1024},
 };
 
 std::optional<Workload> workload_named(std::string_view name) {
