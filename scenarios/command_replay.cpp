@@ -27,7 +27,11 @@ std::expected<Loaded, std::string> load(const std::string& file) {
     return std::unexpected(
         fmt::format("{}: its scenario is refused: {}", file, scenario.error().what()));
   }
-  auto materials = make_materials(*scenario, std::move(recording->disks));
+  std::vector<sim::Bytes> contents;
+  for (const auto& disk : recording->disks) {
+    contents.push_back(disk != nullptr ? *disk : sim::Bytes());
+  }
+  auto materials = make_materials(*scenario, std::move(contents));
   if (!materials) {
     return std::unexpected(fmt::format("{}: {}", file, materials.error()));
   }

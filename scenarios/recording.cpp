@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <memory>
 #include <stdexcept>
 
 namespace scenarios {
@@ -33,8 +34,8 @@ std::uint64_t get_word(std::span<const std::byte> bytes) {
   return value;
 }
 
-sim::Bytes serialize(const Recording& recording) {
-  ByteWriter writer;
+/// What comes before the disks' content, and after it.
+void serialize_head(const Recording& recording, ByteWriter& writer) {
   writer.text(recording.build);
   writer.text(recording.scenario_path);
   writer.text(recording.scenario_text);
@@ -42,9 +43,9 @@ sim::Bytes serialize(const Recording& recording) {
   writer.number(recording.until_ns ? 1 : 0);
   writer.number(recording.until_ns.value_or(0));
   writer.number(recording.disks.size());
-  for (const sim::Bytes& disk : recording.disks) {
-    writer.bytes(disk);
-  }
+}
+
+void serialize_tail(const Recording& recording, ByteWriter& writer) {
   writer.number(recording.log.kinds.size());
   for (const DecisionKind& kind : recording.log.kinds) {
     writer.text(kind.name);
@@ -61,8 +62,52 @@ sim::Bytes serialize(const Recording& recording) {
   writer.word(recording.trace_hash);
   writer.number(recording.events);
   writer.number(recording.virtual_ns);
-  return writer.written();
 }
+
+/// A zstd frame of pieces that lie apart: disks are large, and most recordings are never written.
+class Compressor {
+ public:
+  explicit Compressor(sim::Bytes& to) : to_(to), context_(ZSTD_createCCtx(), &ZSTD_freeCCtx) {
+    check(ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, kCompressionLevel));
+  }
+
+  void add_all(std::span<const std::span<const std::byte>> pieces) {
+    std::uint64_t total = 0;
+    for (const std::span<const std::byte> piece : pieces) {
+      total += piece.size();
+    }
+    check(ZSTD_CCtx_setPledgedSrcSize(context_.get(), total));
+    for (const std::span<const std::byte> piece : pieces) {
+      ZSTD_inBuffer input{piece.data(), piece.size(), 0};
+      while (input.pos < input.size) {
+        step(input, ZSTD_e_continue);
+      }
+    }
+    ZSTD_inBuffer nothing{nullptr, 0, 0};
+    while (step(nothing, ZSTD_e_end) != 0) {
+    }
+  }
+
+ private:
+  static std::size_t check(std::size_t result) {
+    if (ZSTD_isError(result) != 0) {
+      throw std::runtime_error("zstd cannot compress the recording");
+    }
+    return result;
+  }
+  std::size_t step(ZSTD_inBuffer& input, ZSTD_EndDirective directive) {
+    ZSTD_outBuffer output{chunk_.data(), chunk_.size(), 0};
+    const std::size_t left =
+        check(ZSTD_compressStream2(context_.get(), &output, &input, directive));
+    const auto made = std::span(chunk_).first(output.pos);
+    to_.insert(to_.end(), made.begin(), made.end());
+    return left;
+  }
+
+  sim::Bytes& to_;
+  std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context_;
+  sim::Bytes chunk_ = sim::Bytes(ZSTD_CStreamOutSize());
+};
 
 /// Checks that replaying can rely on: each decision names a kind.
 void check_decisions(const DecisionLog& log) {
@@ -114,7 +159,8 @@ Recording deserialize(std::span<const std::byte> bytes) {
   }
   for (std::uint64_t left = reader.count(); left != 0; --left) {
     const std::span<const std::byte> disk = reader.bytes();
-    recording.disks.emplace_back(disk.begin(), disk.end());
+    recording.disks.push_back(
+        disk.empty() ? nullptr : std::make_shared<const sim::Bytes>(disk.begin(), disk.end()));
   }
   recording.log = read_log(reader);
   const std::uint64_t outcome = reader.number();
@@ -156,7 +202,7 @@ Recording make_recording(const RunRequest& request, const RunReport& report, Dec
   recording.seed = request.seed;
   recording.until_ns = request.until_ns;
   for (const DiskMaterial& disk : request.materials.disks) {
-    recording.disks.push_back(disk.content != nullptr ? *disk.content : sim::Bytes());
+    recording.disks.push_back(disk.content);
   }
   recording.log = std::move(log);
   recording.outcome = report.result.outcome;
@@ -167,19 +213,32 @@ Recording make_recording(const RunRequest& request, const RunReport& report, Dec
 }
 
 sim::Bytes pack(const Recording& recording) {
-  const sim::Bytes unpacked = serialize(recording);
-  sim::Bytes file(kHeaderBytes + ZSTD_compressBound(unpacked.size()));
-  const std::size_t size = ZSTD_compress(file.data() + kHeaderBytes, file.size() - kHeaderBytes,
-                                         unpacked.data(), unpacked.size(), kCompressionLevel);
-  if (ZSTD_isError(size) != 0) {
-    throw std::runtime_error("zstd cannot compress the recording");
+  // Each piece but the last is followed by the size of the next disk's content.
+  std::vector<ByteWriter> writers(1 + recording.disks.size());
+  std::vector<std::span<const std::byte>> pieces;
+  serialize_head(recording, writers.front());
+  for (std::size_t index = 0; index < recording.disks.size(); ++index) {
+    const auto& disk = recording.disks[index];
+    writers[index].number(disk != nullptr ? disk->size() : 0);
+    pieces.emplace_back(writers[index].written());
+    if (disk != nullptr) {
+      pieces.emplace_back(*disk);
+    }
   }
-  file.resize(kHeaderBytes + size);
+  serialize_tail(recording, writers.back());
+  pieces.emplace_back(writers.back().written());
+  std::uint64_t unpacked_bytes = 0;
+  for (const std::span<const std::byte> piece : pieces) {
+    unpacked_bytes += piece.size();
+  }
+  sim::Bytes file(kHeaderBytes);
+  Compressor(file).add_all(pieces);
+  const std::size_t size = file.size() - kHeaderBytes;
   const std::span<std::byte> header = std::span(file).first(kHeaderBytes);
   std::ranges::copy(std::as_bytes(std::span(kMagic)), header.begin());
   put_word(header.subspan(8), kVersion);
   put_word(header.subspan(16), size);
-  put_word(header.subspan(24), unpacked.size());
+  put_word(header.subspan(24), unpacked_bytes);
   put_word(header.subspan(32), XXH3_64bits(file.data() + kHeaderBytes, size));
   return file;
 }
@@ -264,14 +323,17 @@ std::expected<Recording, std::string> read_recording(const std::filesystem::path
   return recording;
 }
 
-std::string build_identity() {
-  std::error_code error;
-  const std::filesystem::path path("/proc/self/exe");
-  const std::uintmax_t size = std::filesystem::file_size(path, error);
-  std::string bytes(error ? 0 : size, '\0');
-  std::ifstream(path, std::ios::binary)
-      .read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  return fmt::format("chronovisor {:016x}", XXH3_64bits(bytes.data(), bytes.size()));
+const std::string& build_identity() {
+  static const std::string identity = [] {
+    std::error_code error;
+    const std::filesystem::path path("/proc/self/exe");
+    const std::uintmax_t size = std::filesystem::file_size(path, error);
+    std::string bytes(error ? 0 : size, '\0');
+    std::ifstream(path, std::ios::binary)
+        .read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return fmt::format("chronovisor {:016x}", XXH3_64bits(bytes.data(), bytes.size()));
+  }();
+  return identity;
 }
 
 }  // namespace scenarios

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,8 +29,8 @@ struct Recording {
   std::string scenario_text;
   std::uint64_t seed = 0;
   std::optional<std::uint64_t> until_ns;
-  /// Content of each disk, empty for zeros.
-  std::vector<sim::Bytes> disks;
+  /// Content of each disk, null for zeros.
+  std::vector<std::shared_ptr<const sim::Bytes>> disks;
   DecisionLog log;
   /// How the run ended.
   sim::Outcome outcome = sim::Outcome::kHarnessError;
@@ -52,6 +53,6 @@ struct Recording {
     const std::filesystem::path& path);
 
 /// The running program, told apart from other builds of it.
-[[nodiscard]] std::string build_identity();
+[[nodiscard]] const std::string& build_identity();
 
 }  // namespace scenarios
