@@ -41,6 +41,9 @@ std::expected<DiskMaterial, std::string> make_material(const DiskDescription& di
   DiskMaterial material;
   const std::uint64_t sectors = (content.size() + kSectorBytes - 1) / kSectorBytes;
   material.size_bytes = disk.size_mib != 0 ? disk.size_mib * kMiB : sectors * kSectorBytes;
+  if (disk.size_mib == 0) {
+    material.padding_bytes = static_cast<std::uint32_t>(material.size_bytes - content.size());
+  }
   if (content.size() > material.size_bytes) {
     return std::unexpected(fmt::format("disk \"{}\": its content has {} bytes, but size_mib is {}",
                                        disk.name, content.size(), disk.size_mib));
@@ -134,7 +137,7 @@ std::expected<Materials, std::string> load_materials(const Scenario& scenario,
 
 std::string sha256_of(const DiskMaterial& disk) {
   Sha256 sha256;
-  std::uint64_t rest = disk.size_bytes;
+  std::uint64_t rest = disk.size_bytes - disk.padding_bytes;
   if (disk.content != nullptr) {
     sha256.add(*disk.content);
     rest -= disk.content->size();

@@ -17,6 +17,9 @@ struct DiskMaterial {
   /// Null for a disk of zeros.
   std::shared_ptr<const sim::Bytes> content;
   std::uint64_t size_bytes = 0;
+  /// Zeros that fill the last sector behind the content of a disk that is as large as its content:
+  /// no part of its digest, which is that of the file.
+  std::uint32_t padding_bytes = 0;
 };
 
 struct Materials {
@@ -39,8 +42,8 @@ struct MaterialOptions {
 [[nodiscard]] std::expected<Materials, std::string> make_materials(
     const Scenario& scenario, std::vector<sim::Bytes> contents);
 
-/// SHA-256 of a whole disk, the zeros behind its content included, in lower-case hexadecimal. By
-/// OpenSSL: the guests compute their own.
+/// SHA-256 of a whole disk, the zeros behind its content included but for the padding, in
+/// lower-case hexadecimal. By OpenSSL: the guests compute their own.
 [[nodiscard]] std::string sha256_of(const DiskMaterial& disk);
 [[nodiscard]] std::string sha256_of(const sim::Bytes& bytes);
 

@@ -39,7 +39,8 @@ sim::Module text_module(std::string name, const std::string& text) {
 
 }  // namespace
 
-std::string root_parameters(const Scenario& scenario, std::uint64_t seed) {
+std::string root_parameters(const Scenario& scenario, const Materials& materials,
+                            std::uint64_t seed) {
   const WorkloadDescription& workload = scenario.workload;
   std::string text;
   const auto put = [&text](std::string_view key, const auto& value) {
@@ -65,6 +66,7 @@ std::string root_parameters(const Scenario& scenario, std::uint64_t seed) {
       put("requests", workload.requests);
       put("in_flight", workload.in_flight);
       put("chunk_kib", workload.chunk_kib);
+      put("padding_bytes", materials.disks[workload.data_disk].padding_bytes);
       put("data_disk", workload.data_disk);
       put("scratch_disk", workload.scratch_disk);
       put("scratch_mib", workload.scratch_mib);
@@ -81,7 +83,7 @@ sim::WorldConfiguration build_world(const Scenario& scenario, const Materials& m
   world.tsc_frequency_hz = scenario.machine.tsc_mhz * std::uint64_t{1'000'000};
   world.hypervisor.entry = hv::boot;
   world.guests = {root_program(), child_program()};
-  world.modules = {text_module("parameters", root_parameters(scenario, seed))};
+  world.modules = {text_module("parameters", root_parameters(scenario, materials, seed))};
   for (std::size_t index = 0; index < scenario.disks.size(); ++index) {
     const DiskDescription& disk = scenario.disks[index];
     world.disks.push_back({.model = "Chronovisor " + disk.name,

@@ -11,7 +11,8 @@
 namespace scenarios {
 
 /// The root's `key=value` lines (partitions/root/parameters.h).
-[[nodiscard]] std::string root_parameters(const Scenario& scenario, std::uint64_t seed);
+[[nodiscard]] std::string root_parameters(const Scenario& scenario, const Materials& materials,
+                                          std::uint64_t seed);
 
 /// The computer that runs `scenario` with the hypervisor, root and child of this program.
 [[nodiscard]] sim::WorldConfiguration build_world(const Scenario& scenario,

@@ -6,6 +6,7 @@
 //   requests     storage: verified random requests on the scratch disk
 //   in_flight    storage: requests in flight
 //   chunk_kib    storage: size of one read of the whole first disk
+//   padding_bytes  storage: zeros at the end of the first disk that are not hashed
 //   timer_hz     idle: rate of the periodic timer
 //   idle_ms      idle: how long
 //   rounds       work: rounds
@@ -27,6 +28,7 @@ struct Parameters {
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;
   std::uint32_t chunk_kib = 64;
+  std::uint32_t padding_bytes = 0;
   std::uint32_t timer_hz = 100;
   std::uint32_t idle_ms = 1000;
   std::uint32_t rounds = 100;

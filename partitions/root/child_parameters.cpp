@@ -13,6 +13,7 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("requests", parameters.requests);
   add("in_flight", parameters.in_flight);
   add("chunk_kib", parameters.chunk_kib);
+  add("padding_bytes", parameters.padding_bytes);
   add("timer_hz", parameters.timer_hz);
   add("idle_ms", parameters.idle_ms);
   add("rounds", parameters.rounds);

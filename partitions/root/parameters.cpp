@@ -23,6 +23,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"requests", &Parameters::requests, 0, 100'000'000},
     {"in_flight", &Parameters::in_flight, 1, 32},
     {"chunk_kib", &Parameters::chunk_kib, 4, 256},
+    {"padding_bytes", &Parameters::padding_bytes, 0, 511},
     {"timer_hz", &Parameters::timer_hz, 1, 1000},
     {"idle_ms", &Parameters::idle_ms, 0, 100'000'000},
     {"rounds", &Parameters::rounds, 0, 100'000'000},

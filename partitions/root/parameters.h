@@ -11,6 +11,8 @@
 //   requests            1000      storage: verified random requests on the scratch range
 //   in_flight           8         storage: requests in flight, 1..32
 //   chunk_kib           64        storage: size of one read of the whole first disk, 4..256
+//   padding_bytes       0         storage: zeros behind the first disk's own content that fill its
+//                                 last sector; no part of its digest, 0..511
 //   timer_hz            100       idle: rate of the periodic timer of each VP, 1..1000
 //   idle_ms             1000      idle: how long
 //   rounds              100       work: rounds of computing, allocating and signalling
@@ -39,6 +41,7 @@ struct Parameters {
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;
   std::uint32_t chunk_kib = 64;
+  std::uint32_t padding_bytes = 0;
   std::uint32_t timer_hz = 100;
   std::uint32_t idle_ms = 1000;
   std::uint32_t rounds = 100;

@@ -39,7 +39,19 @@ TEST_CASE("content is rounded up to sectors, or fills a larger disk", "[scenario
   const auto materials = make_materials(scenario, {sim::Bytes(513), sim::Bytes(513)});
   REQUIRE(materials);
   REQUIRE(materials->disks[0].size_bytes == 1024);
+  REQUIRE(materials->disks[0].padding_bytes == 511);
+  REQUIRE(materials->disks[1].padding_bytes == 0);
   REQUIRE(materials->disks[1].size_bytes == 1 << 20);
+}
+
+TEST_CASE("the digest of a disk as large as its content is the content's",
+          "[scenarios][materials]") {
+  scenarios::Scenario scenario;
+  scenario.disks = {disk("a", 0)};
+  const auto materials = make_materials(scenario, {bytes_of("abc")});
+  REQUIRE(materials);
+  REQUIRE(sha256_of(materials->disks[0]) ==
+          "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 TEST_CASE("content that does not fit its disk is refused", "[scenarios][materials]") {

@@ -31,10 +31,12 @@ scenarios::Scenario storage_scenario() {
 
 TEST_CASE("the root understands what every workload tells it", "[scenarios][world]") {
   scenarios::Scenario scenario = storage_scenario();
+  scenarios::Materials materials;
+  materials.disks = {{.content = nullptr, .size_bytes = 1024, .padding_bytes = 5}, {}};
   for (const auto kind : {scenarios::WorkloadKind::kHello, scenarios::WorkloadKind::kIdle,
                           scenarios::WorkloadKind::kWork, scenarios::WorkloadKind::kStorage}) {
     scenario.workload.kind = kind;
-    const std::string text = scenarios::root_parameters(scenario, 99);
+    const std::string text = scenarios::root_parameters(scenario, materials, 99);
     INFO(text);
     REQUIRE(text.size() <= machine::kMaxParameterBytes);
     const auto parameters = root::parse_parameters(text);
@@ -45,8 +47,9 @@ TEST_CASE("the root understands what every workload tells it", "[scenarios][worl
     REQUIRE(parameters->child_processors == 4);
     REQUIRE(root::workload_name(parameters->workload) == scenarios::name_of(kind));
   }
-  const auto storage = root::parse_parameters(scenarios::root_parameters(scenario, 1));
+  const auto storage = root::parse_parameters(scenarios::root_parameters(scenario, materials, 1));
   REQUIRE(storage->requests == 12);
+  REQUIRE(storage->padding_bytes == 5);
   REQUIRE(storage->data_disk == 0);
   REQUIRE(storage->scratch_disk == 1);
 }

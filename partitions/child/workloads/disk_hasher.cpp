@@ -16,10 +16,12 @@ using Page = std::array<std::byte, machine::kPageSize>;
 
 }  // namespace
 
-DiskHasher::DiskHasher(Program& program, StorageClient& disk, std::uint32_t number)
+DiskHasher::DiskHasher(Program& program, StorageClient& disk, std::uint32_t number,
+                       std::uint32_t padding_bytes)
     : program_(program),
       disk_(disk),
       number_(number),
+      padding_bytes_(padding_bytes),
       chunk_sectors_(std::min(program.settings().chunk_kib * 1024, disk.max_transfer_bytes()) /
                      kSectorBytes),
       chunk_pages_((chunk_sectors_ * kSectorBytes + machine::kPageSize - 1) / machine::kPageSize),
@@ -46,6 +48,11 @@ void DiskHasher::free() {
 std::uint32_t DiskHasher::sectors_of(std::uint64_t index) const {
   const std::uint64_t left = disk_.sector_count() - index * chunk_sectors_;
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(left, chunk_sectors_));
+}
+
+std::uint32_t DiskHasher::hashed_bytes_of(std::uint64_t index) const {
+  const std::uint32_t size_bytes = sectors_of(index) * kSectorBytes;
+  return index + 1 == chunk_total_ ? size_bytes - padding_bytes_ : size_bytes;
 }
 
 void DiskHasher::start(std::uint64_t index) {
@@ -87,7 +94,7 @@ kernel::Task<bool> DiskHasher::run() {
     co_await chunk.done.wait();
     good = good && chunk.good;
     if (good) {
-      hash(chunk, sectors_of(index) * kSectorBytes);
+      hash(chunk, hashed_bytes_of(index));
       start(index + window_);
     }
   }

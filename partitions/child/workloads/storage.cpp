@@ -7,8 +7,9 @@ namespace child {
 
 namespace {
 
-kernel::Task<bool> hash_disk(Program& program, StorageClient& disk, std::uint32_t number) {
-  auto* hasher = program.heap().create<DiskHasher>(program, disk, number);
+kernel::Task<bool> hash_disk(Program& program, StorageClient& disk, std::uint32_t number,
+                             std::uint32_t padding_bytes) {
+  auto* hasher = program.heap().create<DiskHasher>(program, disk, number, padding_bytes);
   const bool good = co_await hasher->run();
   program.heap().destroy(hasher);
   co_return good;
@@ -26,7 +27,8 @@ kernel::Task<bool> use_disks(Program& program, PlugAndPlay& plug_and_play) {
     program.console().line("there are not two disks on the bus");
     co_return false;
   }
-  const bool hashed = co_await hash_disk(program, *plug_and_play.disks()[0], 0);
+  const bool hashed =
+      co_await hash_disk(program, *plug_and_play.disks()[0], 0, program.settings().padding_bytes);
   if (!hashed) {
     program.console().line("disk 0 cannot be read");
     co_return false;
@@ -40,7 +42,7 @@ kernel::Task<bool> use_disks(Program& program, PlugAndPlay& plug_and_play) {
     co_return false;
   }
   // All of it is flushed: the medium must say the same when the power is off.
-  const bool hashed_again = co_await hash_disk(program, *plug_and_play.disks()[1], 1);
+  const bool hashed_again = co_await hash_disk(program, *plug_and_play.disks()[1], 1, 0);
   co_return hashed_again;
 }
 

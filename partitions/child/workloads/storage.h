@@ -16,8 +16,10 @@ namespace child {
 /// Reads a disk from end to end with several requests in flight and hashes it in order.
 class DiskHasher {
  public:
-  /// `number` is the disk's, for the log.
-  DiskHasher(Program& program, StorageClient& disk, std::uint32_t number);
+  /// `number` is the disk's, for the log; the last `padding_bytes` of less than a sector are read,
+  /// but not hashed.
+  DiskHasher(Program& program, StorageClient& disk, std::uint32_t number,
+             std::uint32_t padding_bytes);
 
   /// False if a read failed; otherwise the digest has been logged.
   kernel::Task<bool> run();
@@ -37,10 +39,12 @@ class DiskHasher {
   kernel::Task<> read(Chunk& chunk, std::uint64_t sector, std::uint32_t sector_count);
   void hash(const Chunk& chunk, std::uint32_t size_bytes);
   [[nodiscard]] std::uint32_t sectors_of(std::uint64_t index) const;
+  [[nodiscard]] std::uint32_t hashed_bytes_of(std::uint64_t index) const;
 
   Program& program_;
   StorageClient& disk_;
   std::uint32_t number_;
+  std::uint32_t padding_bytes_;
   std::uint32_t chunk_sectors_;
   std::uint64_t chunk_pages_;
   std::uint64_t chunk_total_;
