@@ -1,10 +1,12 @@
 // chronovisor replay
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 
 #include "scenarios/commands.h"
 #include "scenarios/outcome.h"
+#include "scenarios/progress.h"
 #include "scenarios/recording.h"
 #include "scenarios/report.h"
 
@@ -75,12 +77,20 @@ ExitCode execute(const ReplayCommand& command) {
                      .until_ns = recording.until_ns,
                      .perturbation = {},
                      .trace_recorder = nullptr,
-                     .on_console_line = {}};
+                     .on_console_line = {},
+                     .on_progress = {}};
+  ProgressDisplay display(::isatty(STDERR_FILENO) == 1);
   if (!command.json) {
-    request.on_console_line = show_console_line;
+    request.on_console_line = [&display](const std::string& line, std::uint64_t virtual_ns) {
+      display.console_line(line, virtual_ns);
+    };
+    request.on_progress = [&display](std::uint64_t events, std::uint64_t virtual_ns) {
+      display.progress(events, virtual_ns);
+    };
   }
   ReplayingDecider decider(recording.log);
   RunReport report = run_once(request, decider);
+  display.clear();
   const std::string different = difference(recording, report, decider);
   if (!different.empty()) {
     const bool same_build = recording.build == build_identity();

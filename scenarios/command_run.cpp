@@ -9,6 +9,7 @@
 #include "scenarios/commands.h"
 #include "scenarios/outcome.h"
 #include "scenarios/places.h"
+#include "scenarios/progress.h"
 #include "scenarios/report.h"
 #include "scenarios/seed_runner.h"
 #include "sim/trace_recorder.h"
@@ -73,9 +74,10 @@ Materials materials_of(const RunCommand& command, const Scenario& scenario) {
   }
   if (options.data_disk) {
     const DiskMaterial& disk = materials->disks[scenario.workload.data_disk];
-    if (disk.content == nullptr || disk.content->size() != disk.size_bytes) {
-      fmt::print(stderr, "note: {} is a disk of {} bytes: zeros follow the file's own\n",
-                 command.disk, disk.size_bytes);
+    const std::uint64_t content_bytes = disk.content != nullptr ? disk.content->size() : 0;
+    if (content_bytes + disk.padding_bytes != disk.size_bytes) {
+      fmt::print(stderr, "note: disk \"{}\" has {} bytes: zeros follow those of {}\n",
+                 scenario.disks[scenario.workload.data_disk].name, disk.size_bytes, command.disk);
     }
   }
   return std::move(*materials);
@@ -86,11 +88,34 @@ void check_writable(const std::string& path, std::string_view option) {
   if (path.empty()) {
     return;
   }
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0 ||
-      std::filesystem::is_directory(path)) {
-    throw Refused{fmt::format("{}: {} cannot be written", option, path)};
+  const auto refuse = [&](std::string_view why) {
+    throw Refused{fmt::format("{}: {} cannot be written: {}", option, path, why)};
+  };
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::filesystem::path folder = parent.empty() ? "." : parent;
+  if (std::filesystem::is_directory(status)) {
+    refuse("it is a folder");
   }
+  // A recording is renamed to its place, which is no way to treat a device.
+  if (option == "--record" && std::filesystem::exists(status) &&
+      !std::filesystem::is_regular_file(status)) {
+    refuse("it is there and is no plain file");
+  }
+  if (!std::filesystem::is_directory(folder, error)) {
+    refuse("there is no folder " + folder.string());
+  }
+  if (::access(folder.c_str(), W_OK) != 0 ||
+      (std::filesystem::exists(status) && ::access(path.c_str(), W_OK) != 0)) {
+    refuse("no permission");
+  }
+}
+
+bool write_trace(const std::string& path, const sim::TraceRecorder& trace) {
+  std::ofstream stream(path, std::ios::binary | std::ios::trunc);
+  stream << trace.json();
+  return static_cast<bool>(stream.flush());
 }
 
 void show_progress(const RunReport& report, std::uint64_t finished, std::uint64_t count) {
@@ -119,6 +144,9 @@ void show_results(const std::vector<RunReport>& reports) {
     if (reports.size() == 1) {
       fmt::print("{}", violations_text(report));
     }
+    if (!report.recording_error.empty()) {
+      fmt::print(stderr, "error: no recording: {}\n", report.recording_error);
+    }
     if (!report.recording.empty()) {
       fmt::print("recording: {0}\nreplay:    {1} replay {0}\n", report.recording, program_name());
     }
@@ -141,12 +169,19 @@ std::vector<RunReport> run(const RunCommand& command, sim::TraceRecorder* trace)
                .failure_folder = ".",
                .trace_recorder = trace,
                .on_console_line = {},
+               .on_progress = {},
                .on_report = {}};
+  ProgressDisplay display(::isatty(STDERR_FILENO) == 1);
   if (!command.record.empty()) {
     plan.record = command.record;
   }
   if (!command.json && seeds.count() == 1) {
-    plan.on_console_line = show_console_line;
+    plan.on_console_line = [&display](const std::string& line, std::uint64_t virtual_ns) {
+      display.console_line(line, virtual_ns);
+    };
+    plan.on_progress = [&display](std::uint64_t events, std::uint64_t virtual_ns) {
+      display.progress(events, virtual_ns);
+    };
   }
   if (!command.json && seeds.count() > 1) {
     plan.on_report = [count = seeds.count()](const RunReport& report, std::uint64_t finished) {
@@ -162,17 +197,14 @@ ExitCode execute(const RunCommand& command) {
   try {
     sim::TraceRecorder trace;
     const auto reports = run(command, command.trace.empty() ? nullptr : &trace);
-    if (!command.trace.empty()) {
-      std::ofstream stream(command.trace, std::ios::binary | std::ios::trunc);
-      stream << trace.json();
-      if (!stream.flush()) {
-        throw Refused{fmt::format("--trace: {} cannot be written", command.trace)};
-      }
-    }
     if (command.json) {
       fmt::print("{}", reports.size() == 1 ? json_text(reports.front()) : json_text(reports));
     } else {
       show_results(reports);
+    }
+    if (!command.trace.empty() && !write_trace(command.trace, trace)) {
+      fmt::print(stderr, "error: --trace: {} cannot be written\n", command.trace);
+      return ExitCode::kHarnessFailed;
     }
     return exit_code_of(reports);
   } catch (const Refused& refused) {

@@ -38,7 +38,8 @@ ExitCode check(const Scenario& scenario, const Materials& materials, std::uint64
                              .until_ns = std::nullopt,
                              .perturbation = twin.perturbation,
                              .trace_recorder = nullptr,
-                             .on_console_line = {}};
+                             .on_console_line = {},
+                             .on_progress = {}};
     const RunReport report = run_once(request, decider);
     const bool first = &twin == kTwins.data();
     expected = first ? report.result.trace_hash : expected;
@@ -72,7 +73,13 @@ ExitCode execute(const SelfcheckCommand& command) {
   if (paths.empty()) {
     paths = list_scenarios();
   }
-  ExitCode worst = paths.empty() ? ExitCode::kBadInput : ExitCode::kPass;
+  if (paths.empty()) {
+    fmt::print(stderr,
+               "error: no scenario is in the folder scenarios/ here or beside the build; name "
+               "scenario files\n");
+    return ExitCode::kBadInput;
+  }
+  ExitCode worst = ExitCode::kPass;
   for (const std::filesystem::path& path : paths) {
     const auto scenario = load_scenario(path);
     if (!scenario) {

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "scenarios/commands.h"
+#include "scenarios/seed_runner.h"
 
 namespace {
 
@@ -21,19 +22,39 @@ struct Commands {
   scenarios::MetalCommand metal;
 };
 
+// CLI11 itself would take the nearest number that fits.
+const CLI::Validator kSeed(
+    [](const std::string& text) {
+      return scenarios::parse_seed(text) ? std::string()
+                                         : "\"" + text +
+                                               "\" is no seed; expected is a whole number "
+                                               "from 0 to 18446744073709551615";
+    },
+    "NUMBER");
+
+const CLI::Validator kNotEmpty(
+    [](const std::string& text) { return text.empty() ? "is empty" : std::string(); }, "TEXT");
+
 CLI::App* add_run(CLI::App& app, scenarios::RunCommand& command) {
   CLI::App* const run = app.add_subcommand("run", "Run a scenario in simulation");
-  run->add_option("SCENARIO", command.scenario, "A scenario file, or a name of `list`")->required();
-  auto* const seed = run->add_option("--seed", command.seed, "The seed of every decision (1)")
-                         ->check(CLI::NonNegativeNumber);
-  run->add_option("--seeds", command.seeds, "A range of seeds: A..B")->excludes(seed);
+  run->add_option("SCENARIO", command.scenario, "A scenario file, or a name of `list`")
+      ->required()
+      ->check(kNotEmpty);
+  auto* const seed =
+      run->add_option("--seed", command.seed, "The seed of every decision (1)")->check(kSeed);
+  run->add_option("--seeds", command.seeds, "A range of seeds: A..B")
+      ->check(kNotEmpty)
+      ->excludes(seed);
   run->add_option("--jobs,-j", command.jobs, "Worlds that run at once (1)")
       ->check(CLI::Range(1, 1024));
   run->add_option("--record", command.record,
-                  "Write a recording of the run; a failing run writes one in any case");
-  run->add_option("--trace", command.trace, "Write a trace that ui.perfetto.dev opens");
-  run->add_option("--disk", command.disk, "Take this file as the data disk");
-  run->add_option("--until", command.until, "Stop at this virtual time: 90s, 250ms, 10min");
+                  "Write a recording of the run; a failing run writes one in any case")
+      ->check(kNotEmpty);
+  run->add_option("--trace", command.trace, "Write a trace that ui.perfetto.dev opens")
+      ->check(kNotEmpty);
+  run->add_option("--disk", command.disk, "Take this file as the data disk")->check(kNotEmpty);
+  run->add_option("--until", command.until, "Stop at this virtual time: 90s, 250ms, 10min")
+      ->check(kNotEmpty);
   run->add_flag("--json", command.json, "Print one JSON object instead of text");
   run->footer(kFooter);
   return run;
@@ -41,7 +62,7 @@ CLI::App* add_run(CLI::App& app, scenarios::RunCommand& command) {
 
 CLI::App* add_replay(CLI::App& app, scenarios::ReplayCommand& command) {
   CLI::App* const replay = app.add_subcommand("replay", "Run a recording again, exactly");
-  replay->add_option("FILE", command.file, "The recording")->required();
+  replay->add_option("FILE", command.file, "The recording")->required()->check(kNotEmpty);
   replay->add_flag("--json", command.json, "Print one JSON object instead of text");
   replay->footer(kFooter);
   return replay;
@@ -51,8 +72,7 @@ CLI::App* add_selfcheck(CLI::App& app, scenarios::SelfcheckCommand& command) {
   CLI::App* const selfcheck = app.add_subcommand(
       "selfcheck", "Run perturbed twins of scenarios and compare their trace hashes");
   selfcheck->add_option("SCENARIO", command.scenarios, "Scenarios (all of `list`)");
-  selfcheck->add_option("--seed", command.seed, "The seed of every decision (1)")
-      ->check(CLI::NonNegativeNumber);
+  selfcheck->add_option("--seed", command.seed, "The seed of every decision (1)")->check(kSeed);
   selfcheck->footer(kFooter);
   return selfcheck;
 }

@@ -1,9 +1,6 @@
 #include "scenarios/outcome.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
 
 namespace scenarios {
@@ -17,17 +14,13 @@ ExitCode exit_code_of(const std::vector<RunReport>& reports) {
   if (any(Verdict::kBroken)) {
     return ExitCode::kHarnessFailed;
   }
-  return any(Verdict::kFail) ? ExitCode::kViolated : ExitCode::kPass;
-}
-
-void show_console_line(const std::string& line, std::uint64_t virtual_ns) {
-  std::string shown;
-  for (const char character : line) {
-    const auto byte = static_cast<unsigned char>(character);
-    shown.push_back(byte < ' ' || byte == 0x7F ? '?' : character);
+  if (any(Verdict::kFail)) {
+    return ExitCode::kViolated;
   }
-  fmt::print("{:>6}.{:06} {}\n", virtual_ns / 1'000'000'000, virtual_ns / 1'000 % 1'000'000, shown);
-  std::fflush(stdout);
+  // Asked for, and promised when the run began.
+  const bool unrecorded = std::ranges::any_of(
+      reports, [](const RunReport& report) { return !report.recording_error.empty(); });
+  return unrecorded ? ExitCode::kHarnessFailed : ExitCode::kPass;
 }
 
 std::string program_name() {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "hv/hypercall/call_table.h"
+#include "scenarios/figures.h"
 
 namespace scenarios {
 namespace {
@@ -26,47 +28,50 @@ std::uint64_t calls_named(const RunReport& report, std::string_view name) {
   return count;
 }
 
-std::uint64_t total(const std::map<std::string, std::uint64_t>& counts, std::string_view prefix) {
+using Counts = std::vector<std::pair<std::string, std::uint64_t>>;
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kThroughput{{
+    {"storage.read", "disks read"},
+    {"storage.write", "disks written"},
+}};
+
+Counts counts_of(const std::map<std::string, std::uint64_t>& counts) {
+  return {counts.begin(), counts.end()};
+}
+
+std::uint64_t count_of(const std::map<std::string, std::uint64_t>& counts, std::string_view name) {
+  const auto found = counts.find(std::string(name));
+  return found == counts.end() ? 0 : found->second;
+}
+
+std::uint64_t total(const Counts& counts) {
   std::uint64_t sum = 0;
   for (const auto& [name, count] : counts) {
-    sum += name.starts_with(prefix) ? count : 0;
+    sum += count;
   }
   return sum;
 }
 
-/// 1234567 as 1,234,567.
-std::string grouped(std::uint64_t number) {
-  std::string text = fmt::format("{}", number);
-  for (std::size_t place = text.size(); place > 3; place -= 3) {
-    text.insert(place - 3, 1, ',');
-  }
-  return text;
-}
-
-std::string seconds(std::uint64_t ns) {
-  return fmt::format("{}.{:03} s", ns / 1'000'000'000, ns / 1'000'000 % 1000);
-}
-
-std::uint64_t rate(std::uint64_t count, std::uint64_t ns) {
-  return ns == 0 ? 0
-                 : static_cast<std::uint64_t>(static_cast<double>(count) * 1e9 /
-                                              static_cast<double>(ns));
-}
-
-void put_counts(std::string& text, std::string_view title,
-                std::vector<std::pair<std::string, std::uint64_t>> counts) {
+/// The most frequent first.
+void put_counts(std::string& text, Counts counts) {
   std::ranges::sort(counts, [](const auto& left, const auto& right) {
     return std::pair(right.second, left.first) < std::pair(left.second, right.first);
   });
-  std::string_view label = title;
   for (const auto& [name, count] : counts) {
-    text += fmt::format("  {:<13} {:>14}  {}\n", label, grouped(count), name);
-    label = "";
+    text += fmt::format("  {:<14} {:>14}  {}\n", "", grouped(count), name);
   }
 }
 
-std::vector<std::pair<std::string, std::uint64_t>> exit_counts(const sim::RunResult& result) {
-  std::vector<std::pair<std::string, std::uint64_t>> counts;
+Counts call_counts(const sim::RunResult& result) {
+  Counts counts;
+  for (const auto& [code, count] : result.hypercalls) {
+    counts.emplace_back(call_name(code), count);
+  }
+  return counts;
+}
+
+Counts exit_counts(const sim::RunResult& result) {
+  Counts counts;
   for (std::uint32_t reason = 0; reason < result.vm_exits.size(); ++reason) {
     if (result.vm_exits[reason] != 0) {
       counts.emplace_back(sim::exit_reason_name(reason), result.vm_exits[reason]);
@@ -112,6 +117,9 @@ Json to_json(const RunReport& report) {
   if (!report.recording.empty()) {
     object["recording"] = report.recording;
   }
+  if (!report.recording_error.empty()) {
+    object["recording_error"] = report.recording_error;
+  }
   return object;
 }
 
@@ -138,35 +146,34 @@ std::string summary_text(const RunReport& report) {
   const sim::RunResult& result = report.result;
   std::string text = fmt::format("{}, seed {}: {}\n", report.scenario, report.seed,
                                  name_of(report.judgement.verdict));
-  const auto put = [&text](std::string_view label, const std::string& value) {
-    text += fmt::format("  {:<13} {:>14}\n", label, value);
+  const auto put = [&text](std::string_view label, const std::string& value,
+                           const std::string& remark = "") {
+    text += fmt::format("  {:<14} {:>14}{}{}\n", label, value, remark.empty() ? "" : "  ", remark);
   };
-  put("virtual time", seconds(result.virtual_ns));
-  put("wall time", seconds(report.wall_ns));
-  text += fmt::format("  {:<13} {:>14}  {} a second\n", "events", grouped(result.events),
-                      grouped(rate(result.events, report.wall_ns)));
+  put("virtual time", seconds_text(result.virtual_ns));
+  put("wall time", seconds_text(report.wall_ns));
+  put("events", grouped(result.events),
+      grouped(per_second(result.events, report.wall_ns)) + " a second of wall time");
   put("decisions", grouped(result.decisions));
   put("interrupts", grouped(result.interrupts_delivered));
   put("VM exits", grouped(result.vm_exit_count));
-  put_counts(text, "", exit_counts(result));
-  std::vector<std::pair<std::string, std::uint64_t>> calls;
-  std::uint64_t call_count = 0;
-  for (const auto& [code, count] : result.hypercalls) {
-    calls.emplace_back(call_name(code), count);
-    call_count += count;
+  put_counts(text, exit_counts(result));
+  put("hypercalls", grouped(total(call_counts(result))));
+  put_counts(text, call_counts(result));
+  put("VMBus messages", grouped(count_of(result.traces, "child.bus.message_sent")), "to the root");
+  put("", grouped(count_of(result.traces, "root.bus.message_sent")), "to children");
+  put("VMBus signals", grouped(calls_named(report, "SignalEvent")));
+  for (const auto& [site, label] : kThroughput) {
+    if (const std::uint64_t bytes = count_of(result.trace_sums, site); bytes != 0) {
+      put(label, grouped(bytes / 1024),
+          fmt::format("KiB, {} a virtual second",
+                      grouped(per_second(bytes / 1024, result.virtual_ns))));
+    }
   }
-  put("hypercalls", grouped(call_count));
-  put_counts(text, "", calls);
-  put("messages", grouped(calls_named(report, "PostMessage")));
-  put("signals", grouped(calls_named(report, "SignalEvent")));
-  put("VMBus events", grouped(total(result.traces, "vmbus.")));
-  if (report.data_disk_bytes != 0) {
-    text += fmt::format("  {:<13} {:>14}  KiB of data disk a virtual second\n", "throughput",
-                        grouped(rate(report.data_disk_bytes / 1024, result.virtual_ns)));
-  }
-  text += fmt::format("  {:<13} {:>14}  of {} properties\n", "checks",
-                      grouped(total(result.always, "")), result.always.size());
-  put("goals reached", grouped(result.sometimes.size()));
+  put("properties", grouped(result.always.size()), "evaluated, each so many times:");
+  put_counts(text, counts_of(result.always));
+  put("goals", grouped(result.sometimes.size()), "seen, each true so many times:");
+  put_counts(text, counts_of(result.sometimes));
   put("trace hash", hash_text(result.trace_hash));
   return text;
 }

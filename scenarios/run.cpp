@@ -42,6 +42,7 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
   configuration.perturbation = request.perturbation;
   configuration.trace_recorder = request.trace_recorder;
   configuration.on_console_line = request.on_console_line;
+  configuration.on_progress = request.on_progress;
   sim::World world(std::move(configuration), decider);
   sim::RunResult result = world.run();
   if (result.passed()) {
@@ -77,8 +78,6 @@ RunReport run_once(const RunRequest& request, sim::Decider& decider) {
   report.wall_ns = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(end - begin).count());
 
-  report.data_disk_bytes =
-      data_disk != nullptr ? data_disk->size_bytes * request.scenario.partitions.children : 0;
   report.judgement = judge(request.scenario, expectation, report.result);
   return report;
 }

@@ -23,6 +23,7 @@ struct RunRequest {
   sim::Perturbation perturbation;
   sim::TraceRecorder* trace_recorder = nullptr;
   std::function<void(const std::string& line, std::uint64_t virtual_ns)> on_console_line;
+  std::function<void(std::uint64_t events, std::uint64_t virtual_ns)> on_progress;
 };
 
 struct RunReport {
@@ -31,10 +32,10 @@ struct RunReport {
   sim::RunResult result;
   Judgement judgement;
   std::uint64_t wall_ns = 0;
-  /// Bytes that the guests read of the data disk, each child all of it; 0 without one.
-  std::uint64_t data_disk_bytes = 0;
   /// Where the recording was written, if it was.
   std::string recording;
+  /// Why it was not, though it should have been.
+  std::string recording_error;
 };
 
 /// Builds the world, runs it on the calling thread, judges it. Failures of the harness are in the

@@ -15,15 +15,6 @@ namespace {
 
 constexpr std::uint64_t kMostSeeds = 10'000'000;
 
-std::optional<std::uint64_t> parse_seed(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return value;
-}
-
 std::filesystem::path recording_path(const RunPlan& plan, std::uint64_t seed) {
   if (!plan.record) {
     return (plan.failure_folder / fmt::format("{}-seed-{}.chrono", plan.scenario.name, seed))
@@ -46,7 +37,8 @@ RunReport run_seed(const RunPlan& plan, std::uint64_t seed) {
                            .until_ns = plan.until_ns,
                            .perturbation = {},
                            .trace_recorder = plan.trace_recorder,
-                           .on_console_line = plan.on_console_line};
+                           .on_console_line = plan.on_console_line,
+                           .on_progress = plan.on_progress};
   sim::SeededDecider seeded(seed);
   RecordingDecider recorder(seeded);
   RunReport report = run_once(request, recorder);
@@ -57,14 +49,22 @@ RunReport run_seed(const RunPlan& plan, std::uint64_t seed) {
     if (written) {
       report.recording = path.string();
     } else {
-      report.judgement.verdict = Verdict::kBroken;
-      report.result.error += (report.result.error.empty() ? "" : "; ") + written.error();
+      report.recording_error = written.error();
     }
   }
   return report;
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> parse_seed(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return value;
+}
 
 std::expected<SeedRange, std::string> parse_seeds(const std::string& text) {
   const std::size_t dots = text.find("..");

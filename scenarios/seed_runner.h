@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "scenarios/run.h"
@@ -18,6 +19,9 @@ struct SeedRange {
   std::uint64_t last = 1;
   [[nodiscard]] std::uint64_t count() const { return last - first + 1; }
 };
+
+/// A decimal number of 64 bits and nothing else.
+[[nodiscard]] std::optional<std::uint64_t> parse_seed(std::string_view text);
 
 /// "7" or "1..100"; the error says what would be right.
 [[nodiscard]] std::expected<SeedRange, std::string> parse_seeds(const std::string& text);
@@ -34,6 +38,7 @@ struct RunPlan {
   std::filesystem::path failure_folder = ".";
   sim::TraceRecorder* trace_recorder = nullptr;
   std::function<void(const std::string& line, std::uint64_t virtual_ns)> on_console_line;
+  std::function<void(std::uint64_t events, std::uint64_t virtual_ns)> on_progress;
   /// Called by one thread at a time, in the order in which runs end.
   std::function<void(const RunReport& report, std::uint64_t finished)> on_report;
 };

@@ -81,6 +81,7 @@ RunResult Computer::run() {
   result_.always = properties_.always.reached();
   result_.sometimes = properties_.sometimes.held();
   result_.traces = properties_.traces.reached();
+  result_.trace_sums = properties_.traces.sums();
   current_computer = nullptr;
   return std::move(result_);
 }
@@ -140,6 +141,9 @@ void Computer::console_line(std::string line) {
 
 void Computer::at_operation(std::uint64_t operation, std::uint64_t hash) {
   decider_.at_operation(operation, hash);
+  if (configuration_.on_progress) {
+    configuration_.on_progress(operation, now_ns());
+  }
 }
 
 void Computer::finish(Outcome outcome) {

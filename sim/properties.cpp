@@ -22,28 +22,26 @@ SiteCounters::Counter& SiteCounters::insert(const machine::Site& site) {
   while (slots_[index].id != 0) {
     index = (index + 1) & (slots_.size() - 1);
   }
-  slots_[index] = {site.id(), site.name(), 0, 0};
+  slots_[index] = {site.id(), site.name(), 0, 0, 0};
   return slots_[index];
 }
 
-std::map<std::string, std::uint64_t> SiteCounters::reached() const {
+std::map<std::string, std::uint64_t> SiteCounters::each(std::uint64_t Counter::* count) const {
   std::map<std::string, std::uint64_t> counts;
   for (const Counter& counter : slots_) {
     if (counter.id != 0) {
-      counts[counter.name] = counter.reached;
+      counts[counter.name] = counter.*count;
     }
   }
   return counts;
 }
 
-std::map<std::string, std::uint64_t> SiteCounters::held() const {
-  std::map<std::string, std::uint64_t> counts;
-  for (const Counter& counter : slots_) {
-    if (counter.id != 0) {
-      counts[counter.name] = counter.held;
-    }
-  }
-  return counts;
+std::map<std::string, std::uint64_t> SiteCounters::reached() const {
+  return each(&Counter::reached);
 }
+
+std::map<std::string, std::uint64_t> SiteCounters::held() const { return each(&Counter::held); }
+
+std::map<std::string, std::uint64_t> SiteCounters::sums() const { return each(&Counter::sum); }
 
 }  // namespace sim

@@ -18,6 +18,8 @@ class SiteCounters {
     const char* name = nullptr;
     std::uint64_t reached = 0;
     std::uint64_t held = 0;
+    /// Of trace events: what their `b` comes to.
+    std::uint64_t sum = 0;
   };
 
   SiteCounters() : slots_(64) {}
@@ -34,8 +36,10 @@ class SiteCounters {
   }
   [[nodiscard]] std::map<std::string, std::uint64_t> reached() const;
   [[nodiscard]] std::map<std::string, std::uint64_t> held() const;
+  [[nodiscard]] std::map<std::string, std::uint64_t> sums() const;
 
  private:
+  [[nodiscard]] std::map<std::string, std::uint64_t> each(std::uint64_t Counter::* count) const;
   Counter& insert(const machine::Site& site);
 
   std::vector<Counter> slots_;  // open addressing

@@ -47,7 +47,9 @@ void sometimes(const Site& property, bool condition) {
 
 void trace(const Site& event, Track track, std::uint64_t id, std::uint64_t a, std::uint64_t b) {
   Computer& self = computer();
-  ++self.properties().traces.at(event).reached;
+  sim::SiteCounters::Counter& counter = self.properties().traces.at(event);
+  ++counter.reached;
+  counter.sum += b;
   self.record(Operation::kTrace, event.id() ^ id, a, b);
   if (sim::TraceRecorder* const recorder = self.trace_recorder()) {
     recorder->add(self.now_ns(), event, track, track == Track::kProcessor ? self.here().index : id,

@@ -99,6 +99,8 @@ struct WorldConfiguration {
   std::uint64_t flip_operation = ~std::uint64_t{0};
   /// Told of each console line when it is complete. Not part of the world's state.
   std::function<void(const std::string& line, std::uint64_t virtual_ns)> on_console_line;
+  /// Told now and then how far the run has come. Not part of the world's state.
+  std::function<void(std::uint64_t events, std::uint64_t virtual_ns)> on_progress;
   TraceRecorder* trace_recorder = nullptr;
 };
 
@@ -151,6 +153,8 @@ struct RunResult {
   std::map<std::string, std::uint64_t> sometimes;
   /// How often each kind of trace event happened.
   std::map<std::string, std::uint64_t> traces;
+  /// By kind of trace event: the sum of each one's `b`, where that is an amount.
+  std::map<std::string, std::uint64_t> trace_sums;
   std::vector<ConsoleLine> console;
 
   [[nodiscard]] bool passed() const { return outcome == Outcome::kStopped && stop_code == 0; }

@@ -16,8 +16,8 @@ struct Output {
   std::string text;
 };
 
-Output call(const std::string& arguments) {
-  const std::string command = std::string(CHRONOVISOR_PROGRAM) + " " + arguments + " 2>&1";
+Output call_as(const std::string& program, const std::string& arguments) {
+  const std::string command = program + " " + arguments + " 2>&1";
   Output output;
   FILE* const pipe = ::popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
@@ -30,6 +30,8 @@ Output call(const std::string& arguments) {
   output.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return output;
 }
+
+Output call(const std::string& arguments) { return call_as(CHRONOVISOR_PROGRAM, arguments); }
 
 std::string scenario(const std::string& name) {
   return std::string(CHRONOVISOR_SCENARIOS) + "/" + name + ".toml";
@@ -211,7 +213,7 @@ TEST_CASE("bad usage is exit code 2 and says what is wrong", "[command_line]") {
   const Folder folder;
   folder.write("bad.toml", "name = \"x\"\nmachine = 3\n");
   const std::string hello = scenario("hello");
-  const std::array<std::pair<std::string, std::string>, 17> cases{{
+  const std::array<std::pair<std::string, std::string>, 27> cases{{
       {"", "subcommand"},
       {"frobnicate", ""},
       {"run", "SCENARIO"},
@@ -219,6 +221,8 @@ TEST_CASE("bad usage is exit code 2 and says what is wrong", "[command_line]") {
       {"run bad.toml", "bad.toml:2: machine is a whole number"},
       {"run " + hello + " --seed x", "--seed"},
       {"run " + hello + " --seed -1", "--seed"},
+      {"run " + hello + " --seed 18446744073709551616", "is no seed"},
+      {"run " + hello + " --seed ''", "is no seed"},
       {"run " + hello + " --seeds 5..1", "--seeds"},
       {"run " + hello + " --seed 1 --seeds 1..2", "--seed"},
       {"run " + hello + " --jobs 0", "--jobs"},
@@ -226,6 +230,14 @@ TEST_CASE("bad usage is exit code 2 and says what is wrong", "[command_line]") {
       {"run " + hello + " --disk /dev/null", "--disk"},
       {"run " + hello + " --trace t.json --seeds 1..2", "--trace"},
       {"run " + hello + " --record /no/such/folder/r", "--record"},
+      {"run " + hello + " --record .", "it is a folder"},
+      {"run " + hello + " --record /dev/null", "no plain file"},
+      {"run " + hello + " --record ''", "--record"},
+      {"run " + hello + " --trace .", "it is a folder"},
+      {"run " + hello + " --until 1h", "--until"},
+      {"run .", "is a folder"},
+      {"run /dev/zero", "no scenario"},
+      {"run ''", "SCENARIO"},
       {"run " + hello + " --frobnicate", "--frobnicate"},
       {"replay", "FILE"},
       {"metal run no-such-image", "no-such-image"},
@@ -267,4 +279,63 @@ TEST_CASE("perturbed twins have the same hash", "[command_line]") {
   REQUIRE(output.code == 0);
   REQUIRE_FALSE(output.text.contains("DIFFERENT"));
   REQUIRE(call("selfcheck no-such-scenario").code == 2);
+}
+
+TEST_CASE("the summary tells what a run did", "[command_line]") {
+  const Folder folder;
+  const Output output = call("run " + scenario("storage"));
+  INFO(output.text);
+  REQUIRE(output.code == 0);
+  for (const char* line :
+       {"virtual time", "wall time", "events", "VM exits", "vmcall", "hypercalls", "PostMessage",
+        "VMBus messages", "VMBus signals", "KiB, ", "disks read", "disks written", "properties",
+        "child.storage.read_returns_last_write", "root.every_page_returned", "goals",
+        "trace hash"}) {
+    INFO(line);
+    CHECK(output.text.contains(line));
+  }
+}
+
+TEST_CASE("any file can be the disk, and the digest is the file's own", "[command_line]") {
+  const Folder folder;
+  folder.write("odd", "hello, odd world");
+  const Output output = call("run " + scenario("storage") + " --disk odd");
+  INFO(output.text);
+  REQUIRE(output.code == 0);
+  // printf 'hello, odd world' | sha256sum
+  REQUIRE(output.text.contains(
+      "[child 1] disk 0 sha256 cdfaee80d7d497b9e25b20b76e1230c9c5db2e92fee409a56327c6fd887016b9"));
+  folder.write("empty", "");
+  REQUIRE(call("run " + scenario("storage") + " --disk empty").code == 2);
+}
+
+TEST_CASE("a failing run that cannot be recorded has failed all the same", "[command_line]") {
+  const Folder folder;
+  // A folder that is not empty is in the recording's place.
+  std::filesystem::create_directories("hello-seed-1.chrono/in-the-way");
+  const Output output = call("run " + folder.hopeless());
+  INFO(output.text);
+  REQUIRE(output.code == 1);
+  REQUIRE(output.text.contains("VIOLATED"));
+  REQUIRE(output.text.contains("no recording: "));
+}
+
+TEST_CASE("a trace that cannot be written is told after the summary", "[command_line]") {
+  const Folder folder;
+  const Output output = call("run " + scenario("hello") + " --trace /dev/full");
+  INFO(output.text);
+  REQUIRE(output.code == 3);
+  REQUIRE(output.text.contains("trace hash"));
+  REQUIRE(output.text.contains("--trace: /dev/full cannot be written"));
+}
+
+TEST_CASE("without scenarios to be found, list and selfcheck say so", "[command_line]") {
+  const Folder folder;
+  std::filesystem::copy_file(CHRONOVISOR_PROGRAM, "chronovisor");
+  for (const char* command : {"list", "selfcheck"}) {
+    const Output output = call_as("./chronovisor", command);
+    INFO(output.text);
+    REQUIRE(output.code == 2);
+    REQUIRE(output.text.contains("no scenario is in the folder scenarios/"));
+  }
 }

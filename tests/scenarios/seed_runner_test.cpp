@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+using scenarios::parse_seed;
 using scenarios::parse_seeds;
 
 TEST_CASE("a range of seeds is one number or two", "[scenarios][seeds]") {
@@ -13,5 +14,13 @@ TEST_CASE("a range of seeds is one number or two", "[scenarios][seeds]") {
                            "0..18446744073709551615", "99999999999999999999"}) {
     INFO(text);
     REQUIRE_FALSE(parse_seeds(text));
+  }
+}
+
+TEST_CASE("a seed is a number that fits, not the nearest one", "[scenarios][seeds]") {
+  REQUIRE(parse_seed("18446744073709551615") == 18446744073709551615ULL);
+  for (const char* text : {"", "-1", "+1", "1e3", "0x10", " 1", "1 ", "18446744073709551616"}) {
+    INFO(text);
+    REQUIRE_FALSE(parse_seed(text));
   }
 }

@@ -10,6 +10,7 @@ namespace child {
 namespace {
 
 constexpr machine::Site kPostRefused("child.bus.message_refused");
+constexpr machine::Site kMessageSent("child.bus.message_sent");
 
 }  // namespace
 
@@ -108,6 +109,7 @@ void BusDriver::event_flag_set(std::uint32_t flag) {
 }
 
 void BusDriver::send_message(std::uint32_t connection_id, std::span<const std::byte> message) {
+  machine::trace(kMessageSent, machine::Track::kPartition, 0, connection_id, message.size());
   outbox_.append(kernel::make_message(hv::ConnectionId(connection_id),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }

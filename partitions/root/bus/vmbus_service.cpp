@@ -16,6 +16,7 @@ constexpr hv::PortId kChildMessagePort{vmbus::kMessageConnection};
 constexpr std::uint16_t kOnlyFlag = 0;
 
 constexpr machine::Site kMessageRefused("root.bus.message_refused");
+constexpr machine::Site kMessageSent("root.bus.message_sent");
 
 /// The child may be gone, or have switched its SynIC off: its own affair.
 void on_refused(void*, const hv::PostMessageInput&, hv::Status) {
@@ -102,6 +103,7 @@ void VmbusService::send_message(std::uint32_t target_vp, std::span<const std::by
   if (!open_message_port(target_vp)) {
     return;
   }
+  machine::trace(kMessageSent, machine::Track::kPartition, child_.number, 0, message.size());
   outbox_.append(kernel::make_message(ports_.connection(kMessageUse),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }

@@ -22,6 +22,9 @@ constexpr std::uint64_t kCompletionBytes = vmbus::packet_bytes(0, sizeof(storage
 constexpr machine::Site kRingWasFull("root.storage.completion_ring_full");
 constexpr machine::Site kRequestsWaited("root.storage.requests_waited");
 constexpr machine::Site kRequestTrace("storage.request");
+// The run's summary adds up their bytes.
+constexpr machine::Site kReadTrace("storage.read");
+constexpr machine::Site kWriteTrace("storage.write");
 
 storage::ChannelProperties properties_of(const storage::DiskGeometry& geometry) {
   storage::ChannelProperties properties;
@@ -337,6 +340,8 @@ kernel::Task<> StorageDevice::move_sectors(Job& job, const storage::Srb& srb,
   }
   free_segments(*job.request.buffer, segments);
   if (status == DiskStatus::kDone) {
+    machine::trace(transfer.is_write ? kWriteTrace : kReadTrace, machine::Track::kDevice, number_,
+                   transfer.sector, size_bytes);
     finish(job, storage::success_reply(srb, size_bytes));
   } else {
     finish(job, storage::sense_reply(srb, transfer.is_write ? storage::kSenseMediumWriteError
