@@ -1,29 +1,17 @@
 // What the watch on plain memory found, in words.
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include "sim/computer.h"
+#include "sim/program_symbols.h"
 
 namespace sim {
 
 namespace {
 
-/// Where in the program, independent of where that was loaded.
-std::string place_of(std::uintptr_t program_counter) {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(program_counter), &info) == 0) {
-    return "unknown";
-  }
-  const std::uintptr_t offset = program_counter - reinterpret_cast<std::uintptr_t>(info.dli_fbase);
-  const std::string_view file = info.dli_fname;
-  return fmt::format("{}+{:#x}{}{}", file.substr(file.rfind('/') + 1), offset,
-                     info.dli_sname != nullptr ? " " : "",
-                     info.dli_sname != nullptr ? info.dli_sname : "");
-}
-
+// The program counter is where the report returns to, behind the call.
 std::string describe(const watch::PlainAccess& access) {
   return fmt::format("a {} by actor {} at {}", access.is_write ? "write" : "read", access.actor,
-                     place_of(access.program_counter));
+                     describe_place(access.program_counter - 1));
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 #include "sim/watchdog.h"
 
-#include <dlfcn.h>
 #include <execinfo.h>
 #include <fmt/format.h>
 #include <pthread.h>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "sim/computer.h"
+#include "sim/program_symbols.h"
 
 namespace sim {
 
@@ -30,14 +30,7 @@ std::string describe_stack() {
   std::string text = "a program has not reached the seam; its stack:";
   for (int index = 0; index < count; ++index) {
     void* const address = frames[static_cast<std::size_t>(index)];
-    Dl_info info{};
-    if (dladdr(address, &info) != 0 && info.dli_sname != nullptr) {
-      text += fmt::format("\n    {}", info.dli_sname);
-    } else if (info.dli_fname != nullptr) {
-      const auto offset =
-          static_cast<const char*>(address) - static_cast<const char*>(info.dli_fbase);
-      text += fmt::format("\n    {}+{:#x}", info.dli_fname, offset);
-    }
+    text += "\n    " + describe_place(reinterpret_cast<std::uintptr_t>(address));
   }
   return text;
 }

@@ -1,15 +1,18 @@
 // The functions that -fsanitize=thread calls before each plain access, answered by the simulator in
 // place of the sanitizer's own run-time, which watches operating system threads and would see one.
 // The build that links this file compiles the code above the seam, and nothing else, with the flag.
+// Their names are the compilers' own; clang++ calls the __tsan_mem* in place of the C library's.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "sim/watch/race_detector.h"
 
 namespace {
 
 void report(const void* address, std::size_t size_bytes, bool is_write, void* program_counter) {
-  if (sim::watch::RaceDetector* detector = sim::watch::current_detector()) {
+  sim::watch::RaceDetector* const detector = sim::watch::current_detector();
+  if (detector != nullptr && size_bytes != 0) {
     detector->access(reinterpret_cast<std::uintptr_t>(address), size_bytes, is_write,
                      reinterpret_cast<std::uintptr_t>(program_counter));
   }
@@ -50,6 +53,20 @@ extern "C" void __tsan_read_range(void* address, std::size_t size_bytes) {
 }
 extern "C" void __tsan_write_range(void* address, std::size_t size_bytes) {
   report(address, size_bytes, true, __builtin_return_address(0));
+}
+extern "C" void* __tsan_memcpy(void* target, const void* source, std::size_t size_bytes) {
+  report(source, size_bytes, false, __builtin_return_address(0));
+  report(target, size_bytes, true, __builtin_return_address(0));
+  return std::memcpy(target, source, size_bytes);
+}
+extern "C" void* __tsan_memmove(void* target, const void* source, std::size_t size_bytes) {
+  report(source, size_bytes, false, __builtin_return_address(0));
+  report(target, size_bytes, true, __builtin_return_address(0));
+  return std::memmove(target, source, size_bytes);
+}
+extern "C" void* __tsan_memset(void* target, int value, std::size_t size_bytes) {
+  report(target, size_bytes, true, __builtin_return_address(0));
+  return std::memset(target, value, size_bytes);
 }
 extern "C" void __tsan_func_entry(void*) {}
 extern "C" void __tsan_func_exit() {}
