@@ -176,7 +176,7 @@ void Program::report(const ChildPartition& child, const ChildPartition::Failure&
 
 const machine::BootModule* Program::find_module(std::string_view name) const {
   for (const machine::BootModule& module : modules()) {
-    const auto end = std::find(module.name.begin(), module.name.end(), '\0');
+    const auto* const end = std::find(module.name.begin(), module.name.end(), '\0');
     if (std::string_view(module.name.begin(), end) == name) {
       return &module;
     }

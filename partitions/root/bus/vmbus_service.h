@@ -68,7 +68,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   void gpadl(vmbus::OfferId offer, const vmbus::Gpadl& gpadl) override;
   void gpadl_release(vmbus::OfferId offer, vmbus::GpadlId id) override;
 
-  void device_closed(std::size_t channel) override;
+  void device_closed(std::size_t index) override;
 
   [[nodiscard]] std::size_t index_of(vmbus::OfferId offer) const;
   [[nodiscard]] static std::uint32_t use_of(std::size_t channel);

@@ -5,6 +5,7 @@
 #include "machine/guest.h"
 #include "machine/machine.h"
 #include "partitions/devices/ata.h"
+#include "partitions/kernel/processor.h"
 
 namespace root {
 
@@ -51,7 +52,16 @@ constexpr std::uint8_t kDeviceFault = 0x20;
 constexpr std::uint8_t kFloatingBus = 0xFF;
 constexpr std::uint32_t kIdentifyWords = 256;
 
+/// What a drive may take for a command; spinning up takes the longest.
+constexpr std::uint64_t kPatience100ns = 7'000 * kernel::kMillisecond100ns;
+constexpr std::uint32_t kAttempts = 2;
+// A software reset is held for 5 us; 2 ms later the drive shows its status (ATA 9.2).
+constexpr std::uint64_t kResetHoldNs = 5'000;
+constexpr std::uint64_t kResetNs = 2'000'000;
+
 constexpr machine::Site kOnlyOneCommand("root.disk.one_command_at_a_time");
+constexpr machine::Site kInterruptLost("root.disk.interrupt_was_lost");
+constexpr machine::Site kReset("root.disk.reset");
 
 bool is_even(const DiskSegment& segment) {
   return ((segment.address.value() | segment.size_bytes) & 1) == 0;
@@ -266,21 +276,74 @@ DiskStatus AtaChannel::finish(const DiskCommand& command) {
   return DiskStatus::kDone;
 }
 
+void AtaChannel::start(const DiskCommand& command) {
+  machine::always(kOnlyOneCommand, !in_flight_);
+  bounced_ = false;
+  if (command.operation != DiskOperation::kFlush) {
+    describe(command);
+  }
+  in_flight_ = true;
+  overdue_ = false;
+  ++commands_;
+  issue(command);
+  if (!watched_) {
+    watched_ = true;
+    watch().spawn();
+  }
+}
+
+// One sleep covers whatever is issued while it lasts, so that commands cost no timer of their own.
+kernel::Task<> AtaChannel::watch() {
+  while (in_flight_) {
+    const std::uint64_t seen = commands_;
+    co_await kernel::sleep_for(kPatience100ns);
+    if (in_flight_ && commands_ == seen) {
+      in_flight_ = false;
+      overdue_ = true;
+      ended_.give();
+    }
+  }
+  watched_ = false;
+}
+
+bool AtaChannel::has_ended() {
+  if (!overdue_) {
+    return true;
+  }
+  const std::uint8_t engine = machine::in_u8(ports_.bus_master + kEngineStatus);
+  const std::uint8_t status = machine::in_u8(ports_.control_block);
+  const bool ended = (engine & kEngineInterrupt) != 0 && (status & ata::kBusy) == 0;
+  machine::sometimes(kInterruptLost, ended);
+  return ended;
+}
+
+void AtaChannel::reset() {
+  machine::sometimes(kReset, true);
+  machine::out_u8(ports_.bus_master + kEngineCommand, 0);
+  machine::out_u8(ports_.control_block, ata::kSoftwareReset);
+  machine::spend(kResetHoldNs);
+  machine::out_u8(ports_.control_block, 0);
+  machine::spend(kResetNs);
+}
+
 kernel::Task<DiskStatus> AtaChannel::run(const DiskCommand& command) {
   INVARIANT(command.drive < drives_.size());
   INVARIANT(command.sector_count * kDiskSectorBytes <= kMaxCommandBytes);
   co_await turn_.acquire();
-  machine::always(kOnlyOneCommand, !in_flight_);
-  select(command.drive);
   DiskStatus result = DiskStatus::kFailed;
-  if (wait_until_ready()) {
-    bounced_ = false;
-    if (command.operation != DiskOperation::kFlush) {
-      describe(command);
+  bool ended = false;
+  for (std::uint32_t attempt = 0; attempt < kAttempts && !ended; ++attempt) {
+    if (attempt != 0) {
+      reset();
     }
-    in_flight_ = true;
-    issue(command);
-    co_await ended_.wait();
+    select(command.drive);
+    if (wait_until_ready()) {
+      start(command);
+      co_await ended_.wait();
+      ended = has_ended();
+    }
+  }
+  if (ended) {
     result = finish(command);
   }
   turn_.release();

@@ -59,7 +59,8 @@ class AtaChannel final : private kernel::Work {
     return drives_[drive].sector_count;
   }
 
-  /// Carries the command out when those before it are done.
+  /// Carries the command out when those before it are done. A drive that does not answer is reset
+  /// and asked once more; then the command has failed.
   kernel::Task<DiskStatus> run(const DiskCommand& command);
 
  private:
@@ -79,6 +80,12 @@ class AtaChannel final : private kernel::Work {
   void add_descriptors(machine::Gpa address, std::uint32_t size_bytes);
   void copy_bounced(const DiskCommand& command, bool to_bounce);
   void issue(const DiskCommand& command);
+  void start(const DiskCommand& command);
+  /// Ends the wait for a command that takes too long.
+  kernel::Task<> watch();
+  /// After the wait: whether the drive is done with the command, its interrupt lost or not.
+  [[nodiscard]] bool has_ended();
+  void reset();
   void write_address(const Drive& drive, const DiskCommand& command);
   [[nodiscard]] DiskStatus finish(const DiskCommand& command);
 
@@ -91,6 +98,9 @@ class AtaChannel final : private kernel::Work {
   bool bounced_ = false;
   kernel::Semaphore turn_{1};
   bool in_flight_ = false;
+  bool overdue_ = false;
+  bool watched_ = false;
+  std::uint64_t commands_ = 0;  // issued so far
   kernel::Notice ended_;
 };
 
