@@ -29,11 +29,14 @@ target_path() {
     sed -n "s#^\\(\\(.*/\\)\\{0,1\\}$1\\): CXX_EXECUTABLE_LINKER.*#\\1#p" | head -n 1
 }
 
-# Objects that a changed file is compiled into: OBJECT SOURCE, a line each.
+# Objects that a changed file is compiled into: OBJECT SOURCE, a line each, sources by full names
+# (Ninja has them as seen from the build folder if that lies beside the tree).
 all_objects() {
   ninja -C "$build" -t deps | awk '
     /^[^ ]/ { sub(/:$/, "", $1); object = $1; first = 1; next }
-    first && NF { print object, $1; first = 0 }'
+    first && NF { print object, $1; first = 0 }' >"$work/objects"
+  paste -d ' ' <(cut -d ' ' -f 1 "$work/objects") \
+    <(cd "$build" && cut -d ' ' -f 2 "$work/objects" | xargs realpath -ms)
 }
 objects_that_include() {
   ninja -C "$build" -t deps | awk -v suffix="/$1" '
