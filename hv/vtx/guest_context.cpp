@@ -9,11 +9,9 @@ namespace {
 
 namespace vmx = machine::vmx;
 namespace x86 = machine::x86;
-using machine::Vmcs16;
 using machine::Vmcs32;
 using machine::Vmcs64;
 using machine::VmcsNatural;
-using machine::vmread;
 using machine::vmwrite;
 
 constexpr std::uint64_t kNoLink = ~0ull;

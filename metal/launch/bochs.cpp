@@ -180,7 +180,7 @@ std::optional<fs::path> find_image(std::string_view name) noexcept {
       return image;
     }
   } catch (const std::exception&) {
-    // Told by the empty result.
+    return std::nullopt;
   }
   return std::nullopt;
 }

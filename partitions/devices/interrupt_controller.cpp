@@ -196,6 +196,7 @@ void InterruptChip::write_end_of_interrupt(std::uint8_t value) {
       lowest_priority_ = level;
       return;
     case 2:  // no operation
+    default:
       return;
   }
 }

@@ -56,10 +56,9 @@ constexpr std::uint8_t writable_bits(std::uint8_t offset) {
   switch (offset) {
     case kCommand:
       return kCommandIo | kCommandBusMaster;
-    case 0x0D:  // latency timer
+    case 0x0D:            // latency timer
+    case kBusMasterBase:  // sixteen ports; bit 0 tells that they are ports
       return 0xF0;
-    case kBusMasterBase:
-      return 0xF0;  // sixteen ports; bit 0 tells that they are ports
     case kBusMasterBase + 1:
     case kInterruptLine:
     case kIdeTiming:

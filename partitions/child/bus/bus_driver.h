@@ -75,8 +75,8 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   void connect_failed() override;
   void offered(vmbus::ChannelId channel, const vmbus::OfferChannel& offer) override;
   void all_offers_delivered() override;
-  void opened(vmbus::ChannelId channel, bool success) override;
-  void rescinded(vmbus::ChannelId channel) override;
+  void opened(vmbus::ChannelId id, bool success) override;
+  void rescinded(vmbus::ChannelId id) override;
   void modified(vmbus::ChannelId channel, bool success) override;
   void gpadl_created(vmbus::GpadlId gpadl, bool success) override;
   void gpadl_torndown(vmbus::GpadlId gpadl) override;
