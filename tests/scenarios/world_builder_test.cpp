@@ -1,6 +1,8 @@
 #include "scenarios/world_builder.h"
 
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
 
 #include "machine/image.h"
 #include "partitions/root/parameters.h"
@@ -70,4 +72,22 @@ TEST_CASE("a world has the scenario's parts", "[scenarios][world]") {
   REQUIRE(world.disks[1].content == nullptr);
   REQUIRE(world.disks[1].write_cache_sectors == 7);
   REQUIRE(world.limits.virtual_ns == 5'000'000'000);
+}
+
+TEST_CASE("the root is told the same of hello on both machines", "[scenarios][world]") {
+  const std::string tree = CHRONOVISOR_SOURCE_FOLDER;
+  std::ifstream file(tree + "/metal/parameters/hello.txt", std::ios::binary);
+  const std::string module{std::istreambuf_iterator<char>(file), {}};
+  const auto on_metal = root::parse_parameters(module);
+  REQUIRE(on_metal);
+  const auto scenario = scenarios::load_scenario(tree + "/scenarios/hello.toml");
+  REQUIRE(scenario);
+  const std::string text = scenarios::root_parameters(*scenario, scenarios::Materials{}, 1);
+  const auto simulated = root::parse_parameters(text);
+  REQUIRE(simulated);
+  REQUIRE(on_metal->workload == simulated->workload);
+  REQUIRE(on_metal->children == simulated->children);
+  REQUIRE(on_metal->child_processors == simulated->child_processors);
+  REQUIRE(on_metal->child_memory_mib == simulated->child_memory_mib);
+  REQUIRE(on_metal->seed == simulated->seed);
 }
