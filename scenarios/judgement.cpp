@@ -10,9 +10,13 @@ namespace {
 class Judge {
  public:
   Judge(const Scenario& scenario, const sim::RunResult& result)
-      : scenario_(scenario), result_(result), violations_(result.violations) {}
+      : scenario_(scenario),
+        result_(result),
+        violations_(result.violations),
+        evaluated_(result.always) {}
 
   void check_end() {
+    ++evaluated_["no deadlock: the run comes to its end"];
     switch (result_.outcome) {
       case sim::Outcome::kStopped:
         if (result_.stop_code != 0) {
@@ -66,6 +70,7 @@ class Judge {
   /// Child `child` logs `[child N] disk D sha256 DIGEST`, once or more, and is right each time.
   void check_digest(std::uint32_t child, std::uint32_t disk, const std::string& expected,
                     std::string_view property) {
+    ++evaluated_[std::string(property)];
     const std::string prefix = fmt::format("[child {}] disk {} sha256 ", child, disk);
     bool told = false;
     for (const sim::ConsoleLine& line : result_.console) {
@@ -98,7 +103,9 @@ class Judge {
     }
   }
 
-  std::vector<sim::Violation> take() { return std::move(violations_); }
+  Judgement take() {
+    return {.violations = std::move(violations_), .evaluated = std::move(evaluated_)};
+  }
 
  private:
   void report(std::string property, std::string message) {
@@ -111,6 +118,7 @@ class Judge {
   const Scenario& scenario_;
   const sim::RunResult& result_;
   std::vector<sim::Violation> violations_;
+  std::map<std::string, std::uint64_t> evaluated_;
 };
 
 }  // namespace
@@ -130,8 +138,7 @@ Judgement judge(const Scenario& scenario, const Expectation& expectation,
       judge.check_digests(expectation);
     }
   }
-  Judgement judgement;
-  judgement.violations = judge.take();
+  Judgement judgement = judge.take();
   const bool ordinary = result.outcome != sim::Outcome::kViolation;
   judgement.verdict = harness_failed                             ? Verdict::kBroken
                       : judgement.violations.empty() && ordinary ? Verdict::kPass

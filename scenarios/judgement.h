@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,9 @@ enum class Verdict : std::uint8_t {
 struct Judgement {
   Verdict verdict = Verdict::kBroken;
   std::vector<sim::Violation> violations;
+  /// How often each property of the run was evaluated: those that the programs declared, the
+  /// standing ones, and the scenario's own.
+  std::map<std::string, std::uint64_t> evaluated;
 };
 
 /// What can be expected of a run.

@@ -107,6 +107,10 @@ Json to_json(const RunReport& report) {
   for (const auto& [name, count] : result.sometimes) {
     object["sometimes"][name] = count;
   }
+  object["always"] = Json::object();
+  for (const auto& [name, count] : report.judgement.evaluated) {
+    object["always"][name] = count;
+  }
   object["log"] = Json::array();
   for (const sim::ConsoleLine& line : result.console) {
     object["log"].push_back(line.text);
@@ -170,8 +174,8 @@ std::string summary_text(const RunReport& report) {
                       grouped(per_second(bytes / 1024, result.virtual_ns))));
     }
   }
-  put("properties", grouped(result.always.size()), "evaluated, each so many times:");
-  put_counts(text, counts_of(result.always));
+  put("properties", grouped(report.judgement.evaluated.size()), "evaluated, each so many times:");
+  put_counts(text, counts_of(report.judgement.evaluated));
   put("goals", grouped(result.sometimes.size()), "seen, each true so many times:");
   put_counts(text, counts_of(result.sometimes));
   put("trace hash", hash_text(result.trace_hash));

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <new>
 
+#include "scenarios/packet_oracle.h"
 #include "scenarios/world_builder.h"
 
 namespace scenarios {
@@ -43,8 +44,11 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
   configuration.trace_recorder = request.trace_recorder;
   configuration.on_console_line = request.on_console_line;
   configuration.on_progress = request.on_progress;
+  PacketOracle packets;
+  configuration.on_trace = [&packets](const sim::TraceEvent& event) { packets.take(event); };
   sim::World world(std::move(configuration), decider);
   sim::RunResult result = world.run();
+  packets.conclude(result, expectation.may_be_cut_short);
   if (result.passed()) {
     expectation.scratch_digests = scratch_digests(request.scenario, world);
   }

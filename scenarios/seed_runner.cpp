@@ -106,6 +106,7 @@ std::vector<RunReport> run_seeds(const RunPlan& plan) {
     return reports;
   }
   std::vector<std::jthread> threads;
+  threads.reserve(workers);
   for (std::uint64_t index = 0; index < workers; ++index) {
     threads.emplace_back(work);
   }

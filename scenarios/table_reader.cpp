@@ -200,7 +200,7 @@ void TableReader::choice(std::string_view key, std::initializer_list<std::string
   if (value == nullptr) {
     refuse_type(key, *node, wanted);
   }
-  const auto found = std::ranges::find(names, std::string_view(value->get()));
+  const auto* const found = std::ranges::find(names, std::string_view(value->get()));
   if (found == names.end()) {
     refuse(key, fmt::format("is \"{}\"; expected is {}", printable(value->get()), wanted));
   }

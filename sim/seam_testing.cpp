@@ -51,6 +51,9 @@ void trace(const Site& event, Track track, std::uint64_t id, std::uint64_t a, st
   ++counter.reached;
   counter.sum += b;
   self.record(Operation::kTrace, event.id() ^ id, a, b);
+  if (self.configuration().on_trace) {
+    self.configuration().on_trace({event, track, id, a, b, self.now_ns()});
+  }
   if (sim::TraceRecorder* const recorder = self.trace_recorder()) {
     recorder->add(self.now_ns(), event, track, track == Track::kProcessor ? self.here().index : id,
                   a, b);

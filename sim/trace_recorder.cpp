@@ -27,7 +27,7 @@ const char* process_name(machine::Track track) {
   return "unknown";
 }
 
-const char* thread_name(machine::Track track) {
+const char* kind_of(machine::Track track) {
   switch (track) {
     case machine::Track::kProcessor:
       return "processor";
@@ -39,6 +39,14 @@ const char* thread_name(machine::Track track) {
       return "device";
   }
   return "unknown";
+}
+
+/// Channels and devices of several partitions have that of their own in front.
+std::string thread_name(machine::Track track, std::uint64_t id) {
+  if ((track == machine::Track::kChannel || track == machine::Track::kDevice) && id >> 16 != 0) {
+    return fmt::format("{} {} of partition {}", kind_of(track), id & 0xFFFF, id >> 16);
+  }
+  return fmt::format("{} {}", kind_of(track), id);
 }
 
 std::string escaped(const std::string& text) {
@@ -77,8 +85,8 @@ std::string TraceRecorder::json() const {
     text += fmt::format(
         "{{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":{},\"args\":{{\"name\":\"{}\"}}}},\n"
         "{{\"ph\":\"M\",\"name\":\"thread_name\",\"pid\":{},\"tid\":{},"
-        "\"args\":{{\"name\":\"{} {}\"}}}},\n",
-        process_of(track), process_name(track), process_of(track), id, thread_name(track), id);
+        "\"args\":{{\"name\":\"{}\"}}}},\n",
+        process_of(track), process_name(track), process_of(track), id, thread_name(track, id));
   }
   for (const Span& span : spans_) {
     text += fmt::format(

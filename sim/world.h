@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "machine/boot.h"
+#include "machine/testing.h"
 #include "sim/decider.h"
 
 namespace sim {
@@ -74,6 +75,16 @@ struct Perturbation {
   std::uint32_t displacement_pages = 0;
 };
 
+/// A call of machine::trace().
+struct TraceEvent {
+  const machine::Site& site;
+  machine::Track track;
+  std::uint64_t id = 0;
+  std::uint64_t a = 0;
+  std::uint64_t b = 0;
+  std::uint64_t virtual_ns = 0;
+};
+
 struct WorldConfiguration {
   std::uint32_t logical_processors = 1;
   std::uint64_t memory_bytes = std::uint64_t{256} << 20;
@@ -99,6 +110,8 @@ struct WorldConfiguration {
   std::uint64_t flip_operation = ~std::uint64_t{0};
   /// Told of each console line when it is complete. Not part of the world's state.
   std::function<void(const std::string& line, std::uint64_t virtual_ns)> on_console_line;
+  /// Told of each trace event as it happens. Not part of the world's state.
+  std::function<void(const TraceEvent& event)> on_trace;
   /// Told now and then how far the run has come. Not part of the world's state.
   std::function<void(std::uint64_t events, std::uint64_t virtual_ns)> on_progress;
   TraceRecorder* trace_recorder = nullptr;

@@ -48,6 +48,12 @@ inline constexpr std::uint32_t kMessageConnectionVersion5 = 4;
   return channel.value() | (kVmbusSint << 12);
 }
 
+/// The track of a channel in traces, the same for both ends: children count their channels each
+/// for themselves. `partition` is what both ends call the client's partition.
+[[nodiscard]] constexpr std::uint64_t channel_track(std::uint64_t partition, ChannelId channel) {
+  return partition << 16 | channel.value();
+}
+
 /// A target processor that means "no interrupts for this channel".
 inline constexpr std::uint32_t kNoTargetVp = 0xFFFFFFFF;
 

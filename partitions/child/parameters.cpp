@@ -14,9 +14,13 @@ struct NumberKey {
 
 // A plain array: g++ 12 does not place a std::array whose type it deduced in read-only memory.
 constexpr NumberKey kNumberKeys[] = {
-    {"requests", &Parameters::requests},   {"in_flight", &Parameters::in_flight},
-    {"chunk_kib", &Parameters::chunk_kib}, {"padding_bytes", &Parameters::padding_bytes},
-    {"timer_hz", &Parameters::timer_hz},   {"idle_ms", &Parameters::idle_ms},
+    {"number", &Parameters::number},
+    {"requests", &Parameters::requests},
+    {"in_flight", &Parameters::in_flight},
+    {"chunk_kib", &Parameters::chunk_kib},
+    {"padding_bytes", &Parameters::padding_bytes},
+    {"timer_hz", &Parameters::timer_hz},
+    {"idle_ms", &Parameters::idle_ms},
     {"rounds", &Parameters::rounds},
 };
 

@@ -2,6 +2,7 @@
 //
 //   key          meaning
 //   workload     hello, idle, work, storage
+//   number       the child's, as the root counts; for traces only
 //   seed         of the child's own random numbers
 //   requests     storage: verified random requests on the scratch disk
 //   in_flight    storage: requests in flight
@@ -24,6 +25,7 @@ enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage };
 
 struct Parameters {
   Workload workload = Workload::kHello;
+  std::uint32_t number = 0;
   std::uint64_t seed = 1;
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;

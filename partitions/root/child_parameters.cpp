@@ -9,6 +9,7 @@ namespace root {
 
 ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32_t child_number) {
   add("workload", workload_name(parameters.workload));
+  add("number", child_number);
   add("seed", parameters.seed + child_number);
   add("requests", parameters.requests);
   add("in_flight", parameters.in_flight);

@@ -130,24 +130,24 @@ class Client {
 
   /// Lends pages (1 to kMaxGpadlPages) to the server on behalf of a channel. Answered by
   /// gpadl_created(); `gpadl` is set before.
-  [[nodiscard]] ClientStatus create_gpadl(ChannelId channel, std::span<const machine::Gpn> pages,
+  [[nodiscard]] ClientStatus create_gpadl(ChannelId id, std::span<const machine::Gpn> pages,
                                           GpadlId& gpadl);
   /// Answered by gpadl_torndown().
-  [[nodiscard]] ClientStatus teardown_gpadl(GpadlId gpadl);
+  [[nodiscard]] ClientStatus teardown_gpadl(GpadlId id);
 
   /// Answered by opened().
-  [[nodiscard]] ClientStatus open(ChannelId channel, const OpenParameters& parameters);
+  [[nodiscard]] ClientStatus open(ChannelId id, const OpenParameters& parameters);
   /// The server does not answer a close: the channel is closed when its ring has been torn down.
-  [[nodiscard]] ClientStatus close(ChannelId channel);
+  [[nodiscard]] ClientStatus close(ChannelId id);
   /// Moves the channel's interrupts.
-  [[nodiscard]] ClientStatus modify(ChannelId channel, std::uint32_t target_vp);
+  [[nodiscard]] ClientStatus modify(ChannelId id, std::uint32_t target_vp);
   /// Gives a rescinded channel's id back. Its GPADLs are gone already.
-  [[nodiscard]] ClientStatus release_channel(ChannelId channel);
+  [[nodiscard]] ClientStatus release_channel(ChannelId id);
 
   [[nodiscard]] ClientState state() const { return state_; }
   [[nodiscard]] Version version() const { return version_; }
   /// kFree if the client knows no such channel.
-  [[nodiscard]] ClientChannelState channel_state(ChannelId channel) const;
+  [[nodiscard]] ClientChannelState channel_state(ChannelId id) const;
   [[nodiscard]] std::size_t gpadl_count() const;
 
  private:

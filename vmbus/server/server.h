@@ -124,6 +124,7 @@ class Server {
   [[nodiscard]] ServerChannel* find(ChannelId id);
   [[nodiscard]] OfferId id_of(const ServerChannel& channel) const;
   [[nodiscard]] ChannelId channel_id_of(const ServerChannel& channel) const;
+  void trace_state(const ServerChannel& channel, ChannelId id) const;
   void refuse(std::uint32_t type, std::uint64_t detail) const;
   void ignore(MessageType type, std::uint64_t detail) const;
 

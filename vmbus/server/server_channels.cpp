@@ -29,12 +29,13 @@ ChannelOpening opening_of(const OpenChannel& message) {
   return opening;
 }
 
-void trace_state(const ServerChannel& channel, ChannelId id) {
-  machine::trace(kChannelState, machine::Track::kChannel, id.value(),
+}  // namespace
+
+void Server::trace_state(const ServerChannel& channel, ChannelId id) const {
+  machine::trace(kChannelState, machine::Track::kChannel,
+                 channel_track(configuration_.trace_id, id),
                  static_cast<std::uint64_t>(channel.state), channel.generation);
 }
-
-}  // namespace
 
 // --- Offers --------------------------------------------------------------------------------------
 

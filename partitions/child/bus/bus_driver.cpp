@@ -14,10 +14,11 @@ constexpr machine::Site kMessageSent("child.bus.message_sent");
 
 }  // namespace
 
-BusDriver::BusDriver(kernel::Kernel& kernel)
+BusDriver::BusDriver(kernel::Kernel& kernel, std::uint32_t number)
     : kernel_(kernel),
       outbox_(kernel.heap(), &BusDriver::refused, this),
-      client_(vmbus::ClientConfiguration{}, client_channels_, client_gpadls_, *this) {}
+      number_(number),
+      client_({.trace_id = number}, client_channels_, client_gpadls_, *this) {}
 
 kernel::Task<bool> BusDriver::connect() {
   kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this, kEventFlags);
@@ -31,6 +32,10 @@ kernel::Task<bool> BusDriver::connect() {
   }
   co_await offers_delivered_.wait();
   co_return true;
+}
+
+std::uint64_t BusDriver::track_of(const OfferedDevice& device) const {
+  return vmbus::channel_track(number_, device.channel);
 }
 
 kernel::Task<> BusDriver::disconnect() {
@@ -109,7 +114,7 @@ void BusDriver::event_flag_set(std::uint32_t flag) {
 }
 
 void BusDriver::send_message(std::uint32_t connection_id, std::span<const std::byte> message) {
-  machine::trace(kMessageSent, machine::Track::kPartition, 0, connection_id, message.size());
+  machine::trace(kMessageSent, machine::Track::kPartition, number_, connection_id, message.size());
   outbox_.append(kernel::make_message(hv::ConnectionId(connection_id),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }

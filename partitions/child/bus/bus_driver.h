@@ -41,12 +41,14 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   static constexpr std::size_t kMaxDevices = 8;
   static constexpr std::uint32_t kEventFlags = 64;
 
-  explicit BusDriver(kernel::Kernel& kernel);
+  /// `number` is the child's, for traces.
+  BusDriver(kernel::Kernel& kernel, std::uint32_t number);
 
   /// Negotiates and takes the offers. False if the root speaks none of our versions.
   kernel::Task<bool> connect();
   /// Says goodbye; every channel has been closed.
   kernel::Task<> disconnect();
+  [[nodiscard]] std::uint64_t track_of(const OfferedDevice& device) const;
   [[nodiscard]] std::span<OfferedDevice> devices() {
     return std::span(devices_).first(device_count_);
   }
@@ -89,6 +91,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
 
   kernel::Kernel& kernel_;
   kernel::Outbox outbox_;
+  std::uint32_t number_;
   std::array<vmbus::ClientChannel, kMaxDevices> client_channels_{};
   std::array<vmbus::ClientGpadl, kMaxDevices> client_gpadls_{};
   vmbus::Client client_;

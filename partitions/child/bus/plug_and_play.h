@@ -14,7 +14,9 @@ namespace child {
 
 class PlugAndPlay {
  public:
-  explicit PlugAndPlay(kernel::Kernel& kernel) : kernel_(kernel), bus_(kernel) {}
+  /// `number` is the child's, for traces.
+  PlugAndPlay(kernel::Kernel& kernel, std::uint32_t number)
+      : kernel_(kernel), bus_(kernel, number) {}
 
   /// Enumerates the bus and starts the drivers. False if the bus cannot be reached or a driver does
   /// not start.

@@ -5,6 +5,7 @@
 #include "machine/guest.h"
 #include "machine/machine.h"
 #include "partitions/kernel/posting.h"
+#include "vmbus/packet_trace.h"
 
 namespace child {
 
@@ -189,6 +190,7 @@ kernel::Task<bool> StorageClient::send(const vmbus::OutgoingPacket& packet) {
   while (!broken_) {
     const vmbus::RingStatus status = rings_->outgoing.write(packet);
     if (status == vmbus::RingStatus::kDone) {
+      vmbus::trace_sent(bus_.track_of(device_), vmbus::PacketDirection::kToServer, packet);
       notify(rings_->outgoing.publish());
       co_return !broken_;
     }
@@ -275,6 +277,9 @@ void StorageClient::take_packet(const vmbus::PacketView& view) {
   }
   std::array<std::byte, sizeof(storage::StoragePacket)> bytes{};
   rings_->incoming.copy(view.header_bytes, bytes);
+  if (view.size() == bytes.size()) {
+    vmbus::trace_received(bus_.track_of(device_), vmbus::PacketDirection::kToClient, view, bytes);
+  }
   if (view.transaction_id == storage::kInitializationTransaction) {
     handshake_.handle_reply(bytes);
     handshake_step_.set();

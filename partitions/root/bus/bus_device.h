@@ -17,6 +17,8 @@ struct ChannelRings {
   std::span<const machine::Gpn> to_child;
   /// Signalling it interrupts the child.
   hv::ConnectionId signal{};
+  /// The channel's in traces.
+  std::uint64_t track = 0;
 };
 
 /// Told when a device has let go of its channel.

@@ -177,8 +177,9 @@ void VmbusService::open(vmbus::OfferId offer, const vmbus::ChannelOpening& openi
   channel.is_open = true;
   channel.closed.clear();
   const std::size_t incoming = rings.client_to_server.size();
-  channel.device->open(
-      {pages.first(incoming), pages.subspan(incoming), ports_.connection(use_of(index))});
+  channel.device->open({pages.first(incoming), pages.subspan(incoming),
+                        ports_.connection(use_of(index)),
+                        vmbus::channel_track(child_.number, vmbus::Server::channel_id(offer))});
   server_.open_complete(offer, true);
 }
 

@@ -5,6 +5,7 @@
 #include "machine/guest.h"
 #include "machine/machine.h"
 #include "partitions/kernel/posting.h"
+#include "vmbus/packet_trace.h"
 
 namespace root {
 
@@ -43,6 +44,7 @@ StorageDevice::Session::Session(const ChannelRings& rings,
     : incoming(memory_of(rings.from_child)),
       outgoing(memory_of(rings.to_child)),
       signal(rings.signal),
+      track(rings.track),
       handshake(properties) {}
 
 StorageDevice::StorageDevice(kernel::Kernel& kernel, Disks& disks, const MemoryBlock& memory,
@@ -177,6 +179,9 @@ bool StorageDevice::write_completions() {
         return true;
       }
       session_->broken = status != vmbus::RingStatus::kDone;
+      if (!session_->broken) {
+        vmbus::trace_sent(session_->track, vmbus::PacketDirection::kToClient, packet);
+      }
     }
     done_first_ = job->next;
     --in_flight_;
@@ -222,6 +227,7 @@ void StorageDevice::take_request(const vmbus::PacketView& view) {
   job->transaction_id = view.transaction_id;
   const std::span bytes(reinterpret_cast<std::byte*>(job + 1), view.size());
   session_->incoming.copy(bytes);
+  vmbus::trace_received(session_->track, vmbus::PacketDirection::kToServer, view, bytes);
   ++in_flight_;
   job_bytes_ += size;
   const auto request = storage::decode_request(view, bytes);
@@ -257,7 +263,7 @@ kernel::Task<> StorageDevice::execute(Job& job) {
   const storage::DiskDecision decision =
       is_the_disk ? storage::decide(srb, geometry_)
                   : storage::decide_absent(srb, srb.path == 0 && srb.target == 0);
-  machine::trace(kRequestTrace, machine::Track::kDevice, number_,
+  machine::trace(kRequestTrace, machine::Track::kDevice, session_->track,
                  static_cast<std::uint64_t>(decision.action), decision.transfer.sector);
   switch (decision.action) {
     case storage::DiskAction::kRead:
@@ -340,8 +346,8 @@ kernel::Task<> StorageDevice::move_sectors(Job& job, const storage::Srb& srb,
   }
   free_segments(*job.request.buffer, segments);
   if (status == DiskStatus::kDone) {
-    machine::trace(transfer.is_write ? kWriteTrace : kReadTrace, machine::Track::kDevice, number_,
-                   transfer.sector, size_bytes);
+    machine::trace(transfer.is_write ? kWriteTrace : kReadTrace, machine::Track::kDevice,
+                   session_->track, transfer.sector, size_bytes);
     finish(job, storage::success_reply(srb, size_bytes));
   } else {
     finish(job, storage::sense_reply(srb, transfer.is_write ? storage::kSenseMediumWriteError

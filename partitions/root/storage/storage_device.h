@@ -42,6 +42,7 @@ class StorageDevice final : public BusDevice {
     Reader incoming;
     Writer outgoing;
     hv::ConnectionId signal;
+    std::uint64_t track;
     vmbus::storage::ServerHandshake handshake;
     bool broken = false;
   };

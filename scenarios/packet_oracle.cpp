@@ -1,0 +1,111 @@
+#include "scenarios/packet_oracle.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+
+#include "vmbus/server/server_channel.h"
+
+namespace scenarios {
+namespace {
+
+constexpr const char* kDelivery = "rings deliver once, in order, unaltered";
+constexpr const char* kWakeUp = "no wake-up is lost: what is in a ring is read";
+
+// vmbus/packet_trace.cpp and vmbus/server/server_channels.cpp. Sites of one name have one id.
+constexpr machine::Site kSentToServer("vmbus.packet.sent_to_server");
+constexpr machine::Site kSentToClient("vmbus.packet.sent_to_client");
+constexpr machine::Site kReceivedByServer("vmbus.packet.received_by_server");
+constexpr machine::Site kReceivedByClient("vmbus.packet.received_by_client");
+constexpr machine::Site kChannelState("vmbus.server.channel_state");
+
+std::string name_of_ring(std::uint64_t track, bool to_server) {
+  return fmt::format("channel {} of partition {}, to the {}", track & 0xFFFF, track >> 16,
+                     to_server ? "server" : "client");
+}
+
+}  // namespace
+
+void PacketOracle::report(const char* property, std::uint64_t virtual_ns, std::string message) {
+  // The first says what went wrong; what follows from it would only hide that.
+  if (violations_.empty()) {
+    violations_.push_back(
+        {.property = property, .virtual_ns = virtual_ns, .message = std::move(message)});
+  }
+}
+
+void PacketOracle::take(const sim::TraceEvent& event) {
+  const std::uint64_t site = event.site.id();
+  if (site == kSentToServer.id()) {
+    send({event.id, true}, event);
+  } else if (site == kSentToClient.id()) {
+    send({event.id, false}, event);
+  } else if (site == kReceivedByServer.id()) {
+    receive({event.id, true}, event);
+  } else if (site == kReceivedByClient.id()) {
+    receive({event.id, false}, event);
+  } else if (site == kChannelState.id() &&
+             event.a != static_cast<std::uint64_t>(vmbus::ServerChannelState::kOpen)) {
+    // Other rings from here on; what was in them when the channel closed is nobody's.
+    rings_.erase({event.id, true});
+    rings_.erase({event.id, false});
+  }
+}
+
+void PacketOracle::send(const Name& name, const sim::TraceEvent& event) {
+  rings_[name].under_way.push_back({event.a, event.b, event.virtual_ns});
+}
+
+void PacketOracle::receive(const Name& name, const sim::TraceEvent& event) {
+  Ring& ring = rings_[name];
+  ++received_;
+  ++ring.received;
+  const std::string ring_name = name_of_ring(name.first, name.second);
+  if (ring.under_way.empty()) {
+    report(kDelivery, event.virtual_ns,
+           fmt::format("{}: packet {} was received and not sent", ring_name, ring.received));
+    return;
+  }
+  const Packet packet = ring.under_way.front();
+  ring.under_way.pop_front();
+  if (packet.digest != event.a || packet.size_bytes != event.b) {
+    report(
+        kDelivery, event.virtual_ns,
+        fmt::format("{}: packet {} was sent with {} bytes and digest {:#x}, and received with "
+                    "{} bytes and digest {:#x}",
+                    ring_name, ring.received, packet.size_bytes, packet.digest, event.b, event.a));
+  } else if (event.virtual_ns > packet.sent_ns + kLongestWaitNs) {
+    report(kWakeUp, event.virtual_ns,
+           fmt::format("{}: packet {} was sent at {} ns and read only now", ring_name,
+                       ring.received, packet.sent_ns));
+  }
+}
+
+void PacketOracle::conclude(sim::RunResult& result, bool may_be_cut_short) const {
+  std::vector<sim::Violation> found = violations_;
+  const bool out_of_time = result.outcome == sim::Outcome::kTimeLimit && !may_be_cut_short;
+  for (const auto& [name, ring] : rings_) {
+    if (out_of_time && found.empty() && !ring.under_way.empty()) {
+      found.push_back(
+          {.property = kWakeUp,
+           .virtual_ns = result.virtual_ns,
+           .message = fmt::format("{}: {} packets wait, the first since {} ns",
+                                  name_of_ring(name.first, name.second), ring.under_way.size(),
+                                  ring.under_way.front().sent_ns)});
+    }
+  }
+  if (received_ != 0) {
+    result.always[kDelivery] += received_;
+    result.always[kWakeUp] += received_;
+  }
+  for (sim::Violation& violation : found) {
+    violation.event = result.events;
+    result.violations.push_back(std::move(violation));
+  }
+  if (!found.empty() && result.outcome == sim::Outcome::kStopped) {
+    result.outcome = sim::Outcome::kViolation;
+  }
+}
+
+}  // namespace scenarios
