@@ -73,9 +73,9 @@ RunResult Computer::run() {
   for (const std::uint64_t count : result_.vm_exits) {
     result_.vm_exit_count += count;
   }
-  for (std::uint16_t code = 0; code < hypercalls_.size(); ++code) {
+  for (std::size_t code = 0; code < hypercalls_.size(); ++code) {
     if (hypercalls_[code] != 0) {
-      result_.hypercalls[code] = hypercalls_[code];
+      result_.hypercalls[static_cast<std::uint16_t>(code)] = hypercalls_[code];
     }
   }
   result_.always = properties_.always.reached();

@@ -234,7 +234,7 @@ class Computer final : private BoardHost, private HashListener {
   void load_modules();
   void start_processors();
   static void run_hypervisor(void* context);
-  static void run_guest(void* context);
+  static void run_guest(void* argument);
   [[nodiscard]] Context& add_context(Program& program, std::uint64_t stack_bytes, FiberEntry entry);
   [[nodiscard]] Program* find_program(std::uint64_t entry_page);
   [[nodiscard]] Program& add_program(const GuestProgram* kernel, std::uint64_t entry_page,

@@ -76,6 +76,7 @@ void Computer::load_modules() {
   add_range(PhysicalMemory::kGapEnd, memory_.end());
 
   std::vector<Module> modules;
+  modules.reserve(configuration_.guests.size() + configuration_.modules.size());
   for (const GuestProgram& guest : configuration_.guests) {
     modules.push_back({guest.name, build_image(guest)});
   }

@@ -7,7 +7,6 @@
 namespace sim::vtx {
 
 namespace vmx = machine::vmx;
-using machine::Vmcs16;
 using machine::Vmcs32;
 using machine::Vmcs64;
 using machine::VmcsNatural;

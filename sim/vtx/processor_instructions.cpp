@@ -7,8 +7,6 @@ namespace sim::vtx {
 
 namespace vmx = machine::vmx;
 using machine::Spa;
-using machine::Vmcs16;
-using machine::Vmcs32;
 using machine::VmcsReadOnly32;
 using machine::VmxResult;
 

@@ -137,7 +137,7 @@ class Tlb {
   [[nodiscard]] std::size_t home_of(Kind kind, std::uint64_t page, std::uint16_t vpid,
                                     std::uint32_t context) const;
   void insert(const Key& key, std::uint64_t frame, std::uint8_t rights);
-  void place(const Slot& slot);
+  void place(const Slot& fresh);
   void drop(const Key& key);
   void make_room();
   void forget_fast();

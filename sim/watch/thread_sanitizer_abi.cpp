@@ -20,6 +20,9 @@ void report(const void* address, std::size_t size_bytes, bool is_write, void* pr
 
 }  // namespace
 
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): the compilers chose
+// them.
+
 #define CHRONOVISOR_WATCH_ACCESS(NAME, SIZE, IS_WRITE)            \
   extern "C" void NAME(void* address) {                           \
     report(address, SIZE, IS_WRITE, __builtin_return_address(0)); \
@@ -71,3 +74,5 @@ extern "C" void* __tsan_memset(void* target, int value, std::size_t size_bytes) 
 extern "C" void __tsan_func_entry(void*) {}
 extern "C" void __tsan_func_exit() {}
 extern "C" void __tsan_init() {}
+
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
