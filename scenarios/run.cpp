@@ -6,7 +6,7 @@
 #include <chrono>
 #include <new>
 
-#include "scenarios/packet_oracle.h"
+#include "scenarios/delivery_oracle.h"
 #include "scenarios/world_builder.h"
 
 namespace scenarios {
@@ -44,7 +44,7 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
   configuration.trace_recorder = request.trace_recorder;
   configuration.on_console_line = request.on_console_line;
   configuration.on_progress = request.on_progress;
-  PacketOracle packets;
+  DeliveryOracle packets;
   configuration.on_trace = [&packets](const sim::TraceEvent& event) { packets.take(event); };
   sim::World world(std::move(configuration), decider);
   sim::RunResult result = world.run();

@@ -62,6 +62,10 @@ constexpr std::uint64_t kResetNs = 2'000'000;
 constexpr machine::Site kOnlyOneCommand("root.disk.one_command_at_a_time");
 constexpr machine::Site kInterruptLost("root.disk.interrupt_was_lost");
 constexpr machine::Site kReset("root.disk.reset");
+constexpr machine::Site kIssued("root.disk.issued");
+constexpr machine::Site kEnded("root.disk.ended");
+/// That a drive was waited for in vain; `a`: whether only its interrupt was missing.
+constexpr machine::Site kOverdue("root.disk.overdue");
 
 bool is_even(const DiskSegment& segment) {
   return ((segment.address.value() | segment.size_bytes) & 1) == 0;
@@ -160,6 +164,7 @@ void AtaChannel::on_interrupt() {
   const bool ours = in_flight_ && (engine & kEngineInterrupt) != 0 && (status & ata::kBusy) == 0;
   if (ours) {
     in_flight_ = false;
+    machine::trace(kEnded, machine::Track::kDevice, ports_.interrupt_line);
     ended_.give();
   }
 }
@@ -285,6 +290,8 @@ void AtaChannel::start(const DiskCommand& command) {
   in_flight_ = true;
   overdue_ = false;
   ++commands_;
+  machine::trace(kIssued, machine::Track::kDevice, ports_.interrupt_line,
+                 static_cast<std::uint64_t>(command.operation), command.sector);
   issue(command);
   if (!watched_) {
     watched_ = true;
@@ -314,6 +321,7 @@ bool AtaChannel::has_ended() {
   const std::uint8_t status = machine::in_u8(ports_.control_block);
   const bool ended = (engine & kEngineInterrupt) != 0 && (status & ata::kBusy) == 0;
   machine::sometimes(kInterruptLost, ended);
+  machine::trace(kOverdue, machine::Track::kDevice, ports_.interrupt_line, ended ? 1 : 0);
   return ended;
 }
 

@@ -1,4 +1,4 @@
-#include "scenarios/packet_oracle.h"
+#include "scenarios/delivery_oracle.h"
 
 #include <fmt/format.h>
 
@@ -12,6 +12,7 @@ namespace {
 
 constexpr const char* kDelivery = "rings deliver once, in order, unaltered";
 constexpr const char* kWakeUp = "no wake-up is lost: what is in a ring is read";
+constexpr const char* kInterrupt = "no wake-up is lost: disks are heard";
 
 // vmbus/packet_trace.cpp and vmbus/server/server_channels.cpp. Sites of one name have one id.
 constexpr machine::Site kSentToServer("vmbus.packet.sent_to_server");
@@ -19,6 +20,10 @@ constexpr machine::Site kSentToClient("vmbus.packet.sent_to_client");
 constexpr machine::Site kReceivedByServer("vmbus.packet.received_by_server");
 constexpr machine::Site kReceivedByClient("vmbus.packet.received_by_client");
 constexpr machine::Site kChannelState("vmbus.server.channel_state");
+// partitions/root/disks/ata_channel.cpp.
+constexpr machine::Site kDiskIssued("root.disk.issued");
+constexpr machine::Site kDiskEnded("root.disk.ended");
+constexpr machine::Site kDiskOverdue("root.disk.overdue");
 
 std::string name_of_ring(std::uint64_t track, bool to_server) {
   return fmt::format("channel {} of partition {}, to the {}", track & 0xFFFF, track >> 16,
@@ -27,7 +32,7 @@ std::string name_of_ring(std::uint64_t track, bool to_server) {
 
 }  // namespace
 
-void PacketOracle::report(const char* property, std::uint64_t virtual_ns, std::string message) {
+void DeliveryOracle::report(const char* property, std::uint64_t virtual_ns, std::string message) {
   // The first says what went wrong; what follows from it would only hide that.
   if (violations_.empty()) {
     violations_.push_back(
@@ -35,7 +40,7 @@ void PacketOracle::report(const char* property, std::uint64_t virtual_ns, std::s
   }
 }
 
-void PacketOracle::take(const sim::TraceEvent& event) {
+void DeliveryOracle::take(const sim::TraceEvent& event) {
   const std::uint64_t site = event.site.id();
   if (site == kSentToServer.id()) {
     send({event.id, true}, event);
@@ -45,6 +50,19 @@ void PacketOracle::take(const sim::TraceEvent& event) {
     receive({event.id, true}, event);
   } else if (site == kReceivedByClient.id()) {
     receive({event.id, false}, event);
+  } else if (site == kDiskIssued.id()) {
+    issued_ns_[event.id] = event.virtual_ns;
+  } else if (site == kDiskEnded.id()) {
+    ++disk_commands_;
+    if (event.virtual_ns > issued_ns_[event.id] + kLongestWaitNs) {
+      report(kInterrupt, event.virtual_ns,
+             fmt::format("a command of the disks on line {} was issued at {} ns and ends only now",
+                         event.id, issued_ns_[event.id]));
+    }
+  } else if (site == kDiskOverdue.id()) {
+    report(kInterrupt, event.virtual_ns,
+           fmt::format("a command of the disks on line {} was given up {}", event.id,
+                       event.a != 0 ? "though it had ended" : "without an answer"));
   } else if (site == kChannelState.id() &&
              event.a != static_cast<std::uint64_t>(vmbus::ServerChannelState::kOpen)) {
     // Other rings from here on; what was in them when the channel closed is nobody's.
@@ -53,11 +71,11 @@ void PacketOracle::take(const sim::TraceEvent& event) {
   }
 }
 
-void PacketOracle::send(const Name& name, const sim::TraceEvent& event) {
+void DeliveryOracle::send(const Name& name, const sim::TraceEvent& event) {
   rings_[name].under_way.push_back({event.a, event.b, event.virtual_ns});
 }
 
-void PacketOracle::receive(const Name& name, const sim::TraceEvent& event) {
+void DeliveryOracle::receive(const Name& name, const sim::TraceEvent& event) {
   Ring& ring = rings_[name];
   ++received_;
   ++ring.received;
@@ -82,7 +100,7 @@ void PacketOracle::receive(const Name& name, const sim::TraceEvent& event) {
   }
 }
 
-void PacketOracle::conclude(sim::RunResult& result, bool may_be_cut_short) const {
+void DeliveryOracle::conclude(sim::RunResult& result, bool may_be_cut_short) const {
   std::vector<sim::Violation> found = violations_;
   const bool out_of_time = result.outcome == sim::Outcome::kTimeLimit && !may_be_cut_short;
   for (const auto& [name, ring] : rings_) {
@@ -98,6 +116,9 @@ void PacketOracle::conclude(sim::RunResult& result, bool may_be_cut_short) const
   if (received_ != 0) {
     result.always[kDelivery] += received_;
     result.always[kWakeUp] += received_;
+  }
+  if (disk_commands_ != 0) {
+    result.always[kInterrupt] += disk_commands_;
   }
   for (sim::Violation& violation : found) {
     violation.event = result.events;

@@ -1,8 +1,8 @@
-#include "scenarios/packet_oracle.h"
+#include "scenarios/delivery_oracle.h"
 
 #include <catch2/catch.hpp>
 
-using scenarios::PacketOracle;
+using scenarios::DeliveryOracle;
 
 namespace {
 
@@ -31,7 +31,7 @@ class Run {
   }
 
  private:
-  PacketOracle oracle_;
+  DeliveryOracle oracle_;
 };
 
 void require_violation(const sim::RunResult& result, const std::string& property) {
@@ -88,7 +88,7 @@ TEST_CASE("a packet that nobody reads is a lost wake-up", "[scenarios][packets]"
     require_violation(run.end(sim::Outcome::kTimeLimit), "no wake-up is lost");
   }
   SECTION("when it is read long after") {
-    run.received(1, 6 + PacketOracle::kLongestWaitNs);
+    run.received(1, 6 + DeliveryOracle::kLongestWaitNs);
     require_violation(run.end(), "no wake-up is lost");
   }
   SECTION("but not when the user ended the run") {
@@ -104,4 +104,30 @@ TEST_CASE("what a closed channel held is nobody's", "[scenarios][packets]") {
   run.state(4);  // open
   run.received(2);
   CHECK(run.end().violations.empty());
+}
+
+TEST_CASE("a disk command that ends after long is a lost wake-up", "[scenarios][packets]") {
+  constexpr machine::Site kIssued("root.disk.issued");
+  constexpr machine::Site kEnded("root.disk.ended");
+  const std::uint64_t took_ns = DeliveryOracle::kLongestWaitNs + GENERATE(0, 1);
+  DeliveryOracle oracle;
+  oracle.take({kIssued, machine::Track::kDevice, 14, 0, 0, 9});
+  oracle.take({kEnded, machine::Track::kDevice, 14, 0, 0, 9 + took_ns});
+  sim::RunResult result;
+  oracle.conclude(result, false);
+  CHECK(result.violations.size() == took_ns - DeliveryOracle::kLongestWaitNs);
+}
+
+TEST_CASE("a disk command that its timeout had to rescue is a lost wake-up",
+          "[scenarios][packets]") {
+  constexpr machine::Site kOverdue("root.disk.overdue");
+  DeliveryOracle oracle;
+  oracle.take({kOverdue, machine::Track::kDevice, 14, 1, 0, 9});
+  sim::RunResult result;
+  result.outcome = sim::Outcome::kStopped;
+  oracle.conclude(result, false);
+  REQUIRE(result.violations.size() == 1);
+  CHECK(result.violations[0].virtual_ns == 9);
+  CHECK_THAT(result.violations[0].property, Catch::StartsWith("no wake-up is lost"));
+  CHECK(result.outcome == sim::Outcome::kViolation);
 }

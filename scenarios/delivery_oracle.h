@@ -1,6 +1,7 @@
-// The standing oracle of the rings: what one end of a channel sends, the other receives once, in
-// order and unaltered, and within its time. Fed with the trace events of both ends
-// (vmbus/packet_trace.h).
+// The standing oracle of what must arrive. Of the rings: what one end of a channel sends, the other
+// receives once, in order and unaltered, and within its time. Of the disks: no command takes long
+// or has to be rescued by its timeout, as no disk fails by itself. Fed with the trace events of
+// both ends (vmbus/packet_trace.h) and of the disks' driver.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +13,12 @@
 
 namespace scenarios {
 
-class PacketOracle {
+class DeliveryOracle {
  public:
-  /// A reader that gets nothing done for so long has missed its signal. No device or processor
-  /// takes half as long.
-  static constexpr std::uint64_t kLongestWaitNs = 60'000'000'000;
+  /// Whoever gets nothing done for so long has missed a signal or an interrupt, and was woken by
+  /// something else. No device or processor takes half as long; the timeout of the disks' driver,
+  /// which would hide it, is longer.
+  static constexpr std::uint64_t kLongestWaitNs = 5'000'000'000;
 
   void take(const sim::TraceEvent& event);
 
@@ -42,6 +44,8 @@ class PacketOracle {
   void report(const char* property, std::uint64_t virtual_ns, std::string message);
 
   std::map<Name, Ring> rings_;
+  std::map<std::uint64_t, std::uint64_t> issued_ns_;  // by the disks' interrupt line
+  std::uint64_t disk_commands_ = 0;
   std::uint64_t received_ = 0;
   std::vector<sim::Violation> violations_;
 };
