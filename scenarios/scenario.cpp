@@ -16,6 +16,7 @@ constexpr std::uint64_t kMaxVirtualNs = 7ULL * 24 * 3600 * 1'000'000'000;
 constexpr std::size_t kMaxDisks = 4;
 /// What the hypervisor's pool and the root's image take of the machine's memory, generously.
 constexpr std::uint32_t kRootMib = 64;
+constexpr std::uint32_t kMaxChildren = 1024;
 
 MachineDescription read_machine(TableReader& root, const std::string& file) {
   root.require("machine", "a table [machine]");
@@ -91,9 +92,9 @@ PartitionsDescription read_partitions(TableReader& root, const MachineDescriptio
   TableReader table(*root.table("partitions"), "partitions", file);
   PartitionsDescription partitions;
   table.require("children", "how many child partitions the root creates");
-  table.number("children", {0, 64, ""}, partitions.children);
+  table.number("children", {0, kMaxChildren, ""}, partitions.children);
   partitions.children_at_once = std::max<std::uint32_t>(partitions.children, 1);
-  table.number("children_at_once", {1, 64, ""}, partitions.children_at_once);
+  table.number("children_at_once", {1, kMaxChildren, ""}, partitions.children_at_once);
   table.number("processors", {1, 8, ""}, partitions.processors);
   table.number("memory_mib", {4, 1024, "MiB"}, partitions.memory_mib);
   const std::uint64_t at_once = std::min(partitions.children, partitions.children_at_once);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <span>
 
 #include "hv/boot.h"
@@ -12,15 +13,20 @@ namespace scenarios {
 namespace {
 
 constexpr std::uint64_t kMiB = 1024 * 1024;
+/// As many as the smaller arena of the root has room for.
+constexpr std::uint64_t kFewChildren = 64;
 
 /// As metal/ places them, so that both machines run the same images.
-sim::GuestProgram root_program() {
+sim::GuestProgram root_program(const Scenario& scenario) {
+  const std::uint64_t children =
+      std::min(scenario.partitions.children, scenario.partitions.children_at_once);
   return {.name = "root",
           .boot = root::boot,
           .boot_processor = root::boot_processor,
-          .load_gpa = 32 * kMiB,
+          // Boot modules lie at 48 MiB: an image that would reach them goes behind them.
+          .load_gpa = children <= kFewChildren ? 32 * kMiB : 64 * kMiB,
           .max_processors = 16,
-          .arena_bytes = 8 * kMiB};
+          .arena_bytes = (8 + (children > kFewChildren ? children / 32 : 0)) * kMiB};
 }
 
 sim::GuestProgram child_program() {
@@ -82,7 +88,7 @@ sim::WorldConfiguration build_world(const Scenario& scenario, const Materials& m
   world.memory_bytes = scenario.machine.memory_mib * kMiB;
   world.tsc_frequency_hz = scenario.machine.tsc_mhz * std::uint64_t{1'000'000};
   world.hypervisor.entry = hv::boot;
-  world.guests = {root_program(), child_program()};
+  world.guests = {root_program(scenario), child_program()};
   world.modules = {text_module("parameters", root_parameters(scenario, materials, seed))};
   for (std::size_t index = 0; index < scenario.disks.size(); ++index) {
     const DiskDescription& disk = scenario.disks[index];

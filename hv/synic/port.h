@@ -17,6 +17,8 @@
 namespace hv {
 
 class Connection;
+template <class T, class Id>
+class IdIndex;
 
 /// Where messages or events of a connection arrive. All of it is guarded by the communication lock,
 /// but for the busy bits of `messages`, which Synic clears under the lock of a virtual processor.
@@ -41,6 +43,7 @@ class Port {
 
  private:
   friend class PortTable;
+  friend class IdIndex<Port, PortId>;
   void prepare_buffers();
 
   std::array<QueuedMessage, kPortMessageBuffers> buffers_{};
@@ -61,7 +64,7 @@ class Connection {
   Port* port = nullptr;
 
  private:
-  friend class ConnectionTable;
+  friend class IdIndex<Connection, ConnectionId>;
   Connection* next_ = nullptr;
 };
 

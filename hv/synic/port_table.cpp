@@ -36,18 +36,8 @@ std::expected<Port*, Status> PortTable::create(PortId id, PartitionId owner,
     port.payload_page_ = *payload_page;
     port.prepare_buffers();
   }
-  port.next_ = bucket(id);
-  bucket(id) = &port;
-  ++count_;
+  index_.insert(port);
   return &port;
-}
-
-Port* PortTable::find(PortId id) {
-  Port* port = bucket(id);
-  while (port != nullptr && port->id != id) {
-    port = port->next_;
-  }
-  return port;
 }
 
 void PortTable::remove(Port& port) {
@@ -55,30 +45,15 @@ void PortTable::remove(Port& port) {
   if (port.connection != nullptr) {
     port.connection->port = nullptr;
   }
-  Port** link = &bucket(port.id);
-  while (*link != &port) {
-    INVARIANT(*link != nullptr);
-    link = &(*link)->next_;
-  }
-  *link = port.next_;
+  index_.remove(port);
   if (port.payloads_ != nullptr) {
     pool_->give(port.payload_page_);
   }
   records_.end(port);
-  --count_;
-}
-
-Port* PortTable::any() {
-  for (Port* const first : buckets_) {
-    if (first != nullptr) {
-      return first;
-    }
-  }
-  return nullptr;
 }
 
 void PortTable::destroy() {
-  INVARIANT(count_ == 0);
+  INVARIANT(index_.count() == 0);
   records_.destroy();
 }
 
@@ -106,45 +81,20 @@ Status ConnectionTable::connect(ConnectionId id, PartitionId owner, const Connec
   connection.port_partition = port.partition;
   connection.port = &port;
   port.connection = &connection;
-  connection.next_ = bucket(id);
-  bucket(id) = &connection;
-  ++count_;
+  index_.insert(connection);
   return Status::kSuccess;
-}
-
-Connection* ConnectionTable::find(ConnectionId id) {
-  Connection* connection = bucket(id);
-  while (connection != nullptr && connection->id != id) {
-    connection = connection->next_;
-  }
-  return connection;
 }
 
 void ConnectionTable::remove(Connection& connection) {
   if (connection.port != nullptr) {
     connection.port->connection = nullptr;
   }
-  Connection** link = &bucket(connection.id);
-  while (*link != &connection) {
-    INVARIANT(*link != nullptr);
-    link = &(*link)->next_;
-  }
-  *link = connection.next_;
+  index_.remove(connection);
   records_.end(connection);
-  --count_;
-}
-
-Connection* ConnectionTable::any() {
-  for (Connection* const first : buckets_) {
-    if (first != nullptr) {
-      return first;
-    }
-  }
-  return nullptr;
 }
 
 void ConnectionTable::destroy() {
-  INVARIANT(count_ == 0);
+  INVARIANT(index_.count() == 0);
   records_.destroy();
 }
 

@@ -1,12 +1,12 @@
 // The ports that belong to one partition, and its connections to ports of others.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <expected>
 
 #include "hv/memory/page_pool.h"
 #include "hv/memory/record_pages.h"
+#include "hv/synic/id_index.h"
 #include "hv/synic/port.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/ports.h"
@@ -18,7 +18,7 @@ namespace hv {
 /// and the communication lock to change a table, the latter alone to look at it.
 class PortTable {
  public:
-  explicit PortTable(PagePool& pool) : pool_(&pool), records_(pool) {}
+  explicit PortTable(PagePool& pool) : pool_(&pool), records_(pool), index_(pool) {}
   PortTable(const PortTable&) = delete;
   PortTable& operator=(const PortTable&) = delete;
 
@@ -26,31 +26,25 @@ class PortTable {
   [[nodiscard]] std::expected<Port*, Status> create(PortId id, PartitionId owner,
                                                     PartitionId connection_partition,
                                                     const PortInfo& info);
-  [[nodiscard]] Port* find(PortId id);
+  [[nodiscard]] Port* find(PortId id) { return index_.find(id); }
   /// Ends a port: its connection leads nowhere from now on. Its messages were dropped from every
   /// queue before.
   void remove(Port& port);
   /// Any port, for as long as there are some: for tearing down.
-  [[nodiscard]] Port* any();
-  [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] Port* any() { return index_.any(); }
+  [[nodiscard]] std::uint32_t count() const { return index_.count(); }
   /// Returns all memory to the pool; no port is left.
   void destroy();
 
  private:
-  static constexpr std::uint32_t kBuckets = 32;
-  [[nodiscard]] Port*& bucket(PortId id) {
-    return buckets_[static_cast<std::uint32_t>(id) % kBuckets];
-  }
-
   PagePool* pool_;
   RecordPages<Port> records_;
-  std::array<Port*, kBuckets> buckets_{};
-  std::uint32_t count_ = 0;
+  IdIndex<Port, PortId> index_;
 };
 
 class ConnectionTable {
  public:
-  explicit ConnectionTable(PagePool& pool) : records_(pool) {}
+  explicit ConnectionTable(PagePool& pool) : records_(pool), index_(pool) {}
   ConnectionTable(const ConnectionTable&) = delete;
   ConnectionTable& operator=(const ConnectionTable&) = delete;
 
@@ -59,22 +53,16 @@ class ConnectionTable {
   /// has a connection or is not of the type; kInsufficientMemory.
   [[nodiscard]] Status connect(ConnectionId id, PartitionId owner, const ConnectionInfo& info,
                                Port& port);
-  [[nodiscard]] Connection* find(ConnectionId id);
+  [[nodiscard]] Connection* find(ConnectionId id) { return index_.find(id); }
   /// Ends a connection. Messages that are under way still arrive.
   void remove(Connection& connection);
-  [[nodiscard]] Connection* any();
-  [[nodiscard]] std::uint32_t count() const { return count_; }
+  [[nodiscard]] Connection* any() { return index_.any(); }
+  [[nodiscard]] std::uint32_t count() const { return index_.count(); }
   void destroy();
 
  private:
-  static constexpr std::uint32_t kBuckets = 32;
-  [[nodiscard]] Connection*& bucket(ConnectionId id) {
-    return buckets_[static_cast<std::uint32_t>(id) % kBuckets];
-  }
-
   RecordPages<Connection> records_;
-  std::array<Connection*, kBuckets> buckets_{};
-  std::uint32_t count_ = 0;
+  IdIndex<Connection, ConnectionId> index_;
 };
 
 }  // namespace hv

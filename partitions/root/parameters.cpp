@@ -16,8 +16,8 @@ struct NumberKey {
 
 // A plain array: g++ 12 does not place a std::array whose type it deduced in read-only memory.
 constexpr NumberKey kNumberKeys[] = {
-    {"children", &Parameters::children, 0, 64},
-    {"children_at_once", &Parameters::children_at_once, 1, 64},
+    {"children", &Parameters::children, 0, kMaxChildren},
+    {"children_at_once", &Parameters::children_at_once, 1, kMaxChildren},
     {"child_processors", &Parameters::child_processors, 1, 8},
     {"child_memory_mib", &Parameters::child_memory_mib, 4, 1024},
     {"requests", &Parameters::requests, 0, 100'000'000},

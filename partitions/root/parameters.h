@@ -2,8 +2,8 @@
 // remark. An unknown key or a bad value is logged and the root powers off without a child.
 //
 //   key                 default   meaning
-//   children            1         child partitions to create, 0..64
-//   children_at_once    64        how many of them may exist at the same time, 1..64
+//   children            1         child partitions to create, 0..1024
+//   children_at_once    1024      how many of them may exist at the same time, 1..1024
 //   child_processors    1         VPs of each, 1..8
 //   child_memory_mib    16        RAM of each, 4..1024
 //   workload            hello     what each does: hello, idle, work, storage
@@ -29,11 +29,13 @@
 
 namespace root {
 
+inline constexpr std::uint32_t kMaxChildren = 1024;
+
 enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage };
 
 struct Parameters {
   std::uint32_t children = 1;
-  std::uint32_t children_at_once = 64;
+  std::uint32_t children_at_once = kMaxChildren;
   std::uint32_t child_processors = 1;
   std::uint32_t child_memory_mib = 16;
   Workload workload = Workload::kHello;

@@ -121,21 +121,33 @@ hv::Status PartitionCalls::create_vp(hv::PartitionId partition, std::uint32_t in
 }
 
 hv::Status PartitionCalls::map_memory(hv::PartitionId partition, const MemoryBlock& block) {
+  constexpr std::uint64_t kLargePages = machine::kLargePageSize / machine::kPageSize;
+  const bool aligned = block.first.value() % kLargePages == 0;
+  const std::uint64_t large = aligned ? block.page_count / kLargePages * kLargePages : 0;
+  const hv::Status status = map_portion(partition, block, {0, large, kLargePages});
+  return status != hv::Status::kSuccess
+             ? status
+             : map_portion(partition, block, {large, block.page_count, 1});
+}
+
+hv::Status PartitionCalls::map_portion(hv::PartitionId partition, const MemoryBlock& block,
+                                       const Portion& portion) {
   hv::MapGpaPagesInput input;
   input.target = partition;
-  input.flags = hv::kMapRead | hv::kMapWrite | hv::kMapExecute;
-  std::uint64_t mapped = 0;
+  input.flags = hv::kMapRead | hv::kMapWrite | hv::kMapExecute |
+                (portion.step_pages != 1 ? hv::kMapLargePage : 0);
+  std::uint64_t mapped = portion.begin;
   return with_deposits(partition, [&] {
-    while (mapped < block.page_count) {
-      const auto count =
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(kMapPages, block.page_count - mapped));
+    while (mapped < portion.end) {
+      const auto count = static_cast<std::uint32_t>(
+          std::min<std::uint64_t>(kMapPages, (portion.end - mapped) / portion.step_pages));
       for (std::uint32_t index = 0; index < count; ++index) {
-        pages_[index] = block.first.value() + mapped + index;
+        pages_[index] = block.first.value() + mapped + index * portion.step_pages;
       }
       input.target_gpn = machine::Gpn(mapped);
       const kernel::RepResult result = hypercalls().call_reps(
           hv::CallCode::kMapGpaPages, input, std::span<const std::uint64_t>(pages_).first(count));
-      mapped += result.completed;
+      mapped += result.completed * portion.step_pages;
       if (result.status != hv::Status::kSuccess) {
         return result.status;
       }

@@ -32,7 +32,7 @@ class PartitionCalls {
                                         std::uint64_t value);
   [[nodiscard]] hv::Status initialize(hv::PartitionId partition);
   [[nodiscard]] hv::Status create_vp(hv::PartitionId partition, std::uint32_t index);
-  /// Maps the block readable, writable and executable at GPN 0.
+  /// Maps the block readable, writable and executable at GPN 0, in large pages where it can.
   [[nodiscard]] hv::Status map_memory(hv::PartitionId partition, const MemoryBlock& block);
   /// Loads VP 0 with the entry state of the image and lets it run.
   [[nodiscard]] hv::Status start_vp0(hv::PartitionId partition, const machine::ImageHeader& image);
@@ -55,6 +55,14 @@ class PartitionCalls {
  private:
   [[nodiscard]] kernel::Hypercalls& hypercalls();
   [[nodiscard]] hv::Status deposit(hv::PartitionId partition);
+  /// Pages [begin, end) of a block, `step_pages` an element.
+  struct Portion {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    std::uint64_t step_pages = 1;
+  };
+  [[nodiscard]] hv::Status map_portion(hv::PartitionId partition, const MemoryBlock& block,
+                                       const Portion& portion);
   template <class Call>
   hv::Status with_deposits(hv::PartitionId partition, Call call);
 

@@ -47,12 +47,13 @@ std::string_view intercept_name(hv::MessageType type) {
 }  // namespace
 
 void ChildDirectory::add(ChildPartition& child) {
-  child.next = first_;
-  first_ = &child;
+  ChildPartition*& first = bucket(child.number());
+  child.next = first;
+  first = &child;
 }
 
 void ChildDirectory::remove(ChildPartition& child) {
-  ChildPartition** link = &first_;
+  ChildPartition** link = &bucket(child.number());
   while (*link != &child) {
     INVARIANT(*link != nullptr);
     link = &(*link)->next;
@@ -61,7 +62,7 @@ void ChildDirectory::remove(ChildPartition& child) {
 }
 
 ChildPartition* ChildDirectory::find_number(std::uint32_t number) {
-  ChildPartition* child = first_;
+  ChildPartition* child = bucket(number);
   while (child != nullptr && child->number() != number) {
     child = child->next;
   }
@@ -69,11 +70,15 @@ ChildPartition* ChildDirectory::find_number(std::uint32_t number) {
 }
 
 ChildPartition* ChildDirectory::find_partition(hv::PartitionId partition) {
-  ChildPartition* child = first_;
-  while (child != nullptr && child->partition() != partition) {
-    child = child->next;
+  for (ChildPartition* child : buckets_) {
+    while (child != nullptr && child->partition() != partition) {
+      child = child->next;
+    }
+    if (child != nullptr) {
+      return child;
+    }
   }
-  return child;
+  return nullptr;
 }
 
 void ServicesServer::message_arrived(const hv::Message& message) {

@@ -1,6 +1,7 @@
 // The root's end of console, hello and intercept messages.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -20,7 +21,13 @@ class ChildDirectory {
   [[nodiscard]] ChildPartition* find_partition(hv::PartitionId partition);
 
  private:
-  ChildPartition* first_ = nullptr;
+  static constexpr std::uint32_t kBuckets = 256;
+  [[nodiscard]] ChildPartition*& bucket(std::uint32_t number) {
+    return buckets_[number % kBuckets];
+  }
+
+  /// By number, which every message names. Partitions are looked for when a child has died.
+  std::array<ChildPartition*, kBuckets> buckets_{};
 };
 
 /// Where the root's lines and the children's go.

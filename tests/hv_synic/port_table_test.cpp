@@ -236,3 +236,38 @@ TEST_CASE("many ports are found by their ids", "[hv][ports]") {
   }
   CHECK(fixture.ports.count() == 100);
 }
+
+TEST_CASE("a partition finds its ports however many there are", "[hv][ports]") {
+  Fixture fixture(1200);
+  constexpr std::uint32_t kPorts = 3000;
+  // As the root numbers them: what tells them apart is in the upper bits.
+  const auto id_of = [](std::uint32_t number) { return (number << 12) | 5; };
+  for (std::uint32_t number = 0; number < kPorts; ++number) {
+    static_cast<void>(fixture.port(id_of(number), kEventPort));
+  }
+  CHECK(fixture.ports.count() == kPorts);
+  for (std::uint32_t number = 0; number < kPorts; ++number) {
+    Port* const port = fixture.ports.find(PortId{id_of(number)});
+    REQUIRE(port != nullptr);
+    REQUIRE(port->id == PortId{id_of(number)});
+  }
+  CHECK(fixture.ports.find(PortId{id_of(kPorts)}) == nullptr);
+  while (Port* const port = fixture.ports.any()) {
+    fixture.ports.remove(*port);
+  }
+  CHECK(fixture.ports.count() == 0);
+  fixture.ports.destroy();
+  CHECK(fixture.pool.in_use() == 0);
+}
+
+TEST_CASE("a pool without pages leaves ports where they are found", "[hv][ports]") {
+  Fixture fixture(10);
+  std::uint32_t made = 0;
+  while (fixture.ports.create(PortId{made}, kOwner, kSender, kEventPort)) {
+    ++made;
+  }
+  CHECK(fixture.pool.available() == 0);
+  for (std::uint32_t number = 0; number < made; ++number) {
+    REQUIRE(fixture.ports.find(PortId{number}) != nullptr);
+  }
+}

@@ -23,7 +23,7 @@ TEST_CASE("a bad line is refused with its number and its reason", "[root][parame
   const auto unknown = parse_parameters("children=2\ncolour=blue\n");
   REQUIRE_FALSE(unknown.has_value());
   CHECK(unknown.error() == kernel::ParameterError{2, "an unknown key"});
-  CHECK(parse_parameters("children=65\n").error().problem == "out of range");
+  CHECK(parse_parameters("children=1025\n").error().problem == "out of range");
   CHECK(parse_parameters("child_processors=0\n").error().problem == "out of range");
   CHECK(parse_parameters("children=two\n").error().problem == "not a number");
   CHECK(parse_parameters("seed=?\n").error().problem == "not a number");

@@ -22,8 +22,7 @@ class SignalReceiver {
 /// unused.
 class EventFlags {
  public:
-  static constexpr std::uint16_t kCount = 512;
-  static_assert(kCount <= hv::kEventFlagsPerSint);
+  static constexpr std::uint16_t kCount = hv::kEventFlagsPerSint;
 
   [[nodiscard]] std::optional<std::uint16_t> take(SignalReceiver& receiver);
   void give_back(std::uint16_t flag);
