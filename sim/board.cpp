@@ -54,16 +54,18 @@ Bytes Board::read_disk(std::size_t index, std::uint64_t offset, std::uint64_t si
 }
 
 void Board::read_memory(std::uint64_t bus_address, std::span<std::byte> destination) {
-  if (const std::byte* source = memory_.at(machine::Spa(bus_address), destination.size())) {
-    std::memcpy(destination.data(), source, destination.size());
+  const machine::Spa address(bus_address);
+  if (memory_.contains(address, destination.size())) {
+    memory_.read(address, destination);
   } else {
     std::ranges::fill(destination, std::byte{0xFF});
   }
 }
 
 void Board::write_memory(std::uint64_t bus_address, std::span<const std::byte> source) {
-  if (std::byte* destination = memory_.at(machine::Spa(bus_address), source.size())) {
-    std::memcpy(destination, source.data(), source.size());
+  const machine::Spa address(bus_address);
+  if (memory_.contains(address, source.size())) {
+    memory_.write(address, source);
   }
 }
 

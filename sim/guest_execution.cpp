@@ -1,5 +1,6 @@
 // Guests: entering them, leaving them, and the events that reach them in between.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <span>
 #include <string>
@@ -96,9 +97,10 @@ Context* Computer::find_guest(LogicalProcessor& processor) {
     return nullptr;
   }
   std::optional<EntryMarker> marker;
-  if (const std::byte* bytes = memory_.at(*where, kEntryMarkerBytes);
-      bytes != nullptr && rip % kEntryMarkerBytes == 0) {
-    marker = read_marker(std::span<const std::byte, kEntryMarkerBytes>(bytes, kEntryMarkerBytes));
+  if (memory_.contains(*where, kEntryMarkerBytes) && rip % kEntryMarkerBytes == 0) {
+    std::array<std::byte, kEntryMarkerBytes> bytes;
+    memory_.read(*where, bytes);
+    marker = read_marker(bytes);
   }
   const auto kernel = std::ranges::find_if(configuration_.guests, [&](const GuestProgram& guest) {
     return marker && program_key(guest.name) == marker->program;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sim/computer.h"
+#include "sim/memory_operations.h"
 
 namespace sim {
 
@@ -74,25 +75,26 @@ std::uint8_t LogicalProcessor::acknowledge_external() {
   return computer_.board().acknowledge_interrupt();
 }
 
+namespace {
+
+template <class Word>
+Word load(const PhysicalMemory& memory, machine::Spa address) {
+  const std::byte* const from = memory.word(address, sizeof(Word));
+  return from == nullptr ? static_cast<Word>(~Word{0}) : load_word<Word>(from);
+}
+
+}  // namespace
+
 std::uint8_t LogicalProcessor::load_u8(machine::Spa address) {
-  const std::byte* from = computer_.memory().at(address, 1);
-  return from == nullptr ? 0xFF : static_cast<std::uint8_t>(*from);
+  return load<std::uint8_t>(computer_.memory(), address);
 }
 
 std::uint32_t LogicalProcessor::load_u32(machine::Spa address) {
-  std::uint32_t value = ~std::uint32_t{0};
-  if (const std::byte* from = computer_.memory().at(address, sizeof value)) {
-    std::memcpy(&value, from, sizeof value);
-  }
-  return value;
+  return load<std::uint32_t>(computer_.memory(), address);
 }
 
 std::uint64_t LogicalProcessor::load_u64(machine::Spa address) {
-  std::uint64_t value = ~std::uint64_t{0};
-  if (const std::byte* from = computer_.memory().at(address, sizeof value)) {
-    std::memcpy(&value, from, sizeof value);
-  }
-  return value;
+  return load<std::uint64_t>(computer_.memory(), address);
 }
 
 void LogicalProcessor::fetch_or_u64(machine::Spa address, std::uint64_t bits) {
@@ -100,8 +102,8 @@ void LogicalProcessor::fetch_or_u64(machine::Spa address, std::uint64_t bits) {
 }
 
 void LogicalProcessor::store_u64(machine::Spa address, std::uint64_t value) {
-  if (std::byte* to = computer_.memory().at(address, sizeof value)) {
-    std::memcpy(to, &value, sizeof value);
+  if (std::byte* const to = computer_.memory().word(address, sizeof value)) {
+    store_word(to, value);
   }
 }
 

@@ -83,11 +83,11 @@ void Computer::load_modules() {
   modules.insert(modules.end(), configuration_.modules.begin(), configuration_.modules.end());
   std::uint64_t next = kModulesBegin;
   for (const Module& module : modules) {
-    std::byte* const to = memory_.at(machine::Spa(next), module.bytes.size());
-    if (boot.module_count == boot.modules.size() || to == nullptr || module.name.size() > 31) {
+    if (boot.module_count == boot.modules.size() || module.name.size() > 31 ||
+        !memory_.contains(machine::Spa(next), module.bytes.size())) {
       throw std::invalid_argument("boot module " + module.name + " does not fit");
     }
-    std::ranges::copy(module.bytes, to);
+    memory_.write(machine::Spa(next), module.bytes);
     machine::BootModule& entry = boot.modules[boot.module_count++];
     entry.base = next;
     entry.size_bytes = module.bytes.size();

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <type_traits>
+#include <utility>
 
 #include "machine/x86.h"
 #include "sim/computer.h"
@@ -42,8 +44,8 @@ Word load(Gpa address) {
     self.pass(cost::kSharedLoad);
     const auto where = self.here().vtx.translate(address, Access::kRead);
     if (where) [[likely]] {
-      const std::byte* const from = self.memory().at(*where, sizeof(Word));
-      self.observe(from);
+      const std::byte* const from = std::as_const(self.memory()).word(*where, sizeof(Word));
+      self.observe(self.memory().key(*where));
       const Word value = from != nullptr ? sim::load_word<Word>(from) : static_cast<Word>(~Word{0});
       return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
     }
@@ -65,8 +67,8 @@ void store(Gpa address, std::type_identity_t<Word> value) {
     self.pass(cost::kSharedStore);
     const auto where = self.here().vtx.translate(address, Access::kWrite);
     if (where) [[likely]] {
-      if (std::byte* const to = self.memory().at(*where, sizeof(Word))) {
-        self.publish(to);
+      if (std::byte* const to = self.memory().word(*where, sizeof(Word))) {
+        self.publish(self.memory().key(*where));
         sim::store_word<Word>(to, static_cast<Word>(self.record(Operation::kStore, address.value(),
                                                                 sizeof(Word), value)));
         return;
@@ -96,9 +98,9 @@ Word modify(Operation kind, Gpa address, std::type_identity_t<Word> operand, Cha
     const auto where = self.here().vtx.translate(address, Access::kReadWrite);
     if (where) [[likely]] {
       before = static_cast<Word>(~Word{0});
-      if (std::byte* const word = self.memory().at(*where, sizeof(Word))) {
-        self.observe(word);
-        self.publish(word);
+      if (std::byte* const word = self.memory().word(*where, sizeof(Word))) {
+        self.observe(self.memory().key(*where));
+        self.publish(self.memory().key(*where));
         before = sim::load_word<Word>(word);
         sim::store_word<Word>(word, change(before));
       }
@@ -115,8 +117,8 @@ Word modify(Operation kind, Gpa address, std::type_identity_t<Word> operand, Cha
   return static_cast<Word>(self.record(kind, address.value(), operand, before));
 }
 
-/// One string instruction: `move(host, done, size)` handles the bytes of one page; `host` is null
-/// where no RAM is. `access` and `record_as` say which of them it is.
+/// One string instruction: `move(memory, where, done, size)` handles the bytes of one page; `where`
+/// is nothing where no RAM is. `access` and `record_as` say which of them it is.
 template <class Move>
 void for_each_page(Gpa address, std::uint64_t size_bytes, Access access, Operation record_as,
                    Move move) {
@@ -139,11 +141,13 @@ void for_each_page(Gpa address, std::uint64_t size_bytes, Access access, Operati
       }
       continue;
     }
-    std::byte* const host = self.memory().at(*where, size);
-    if (host != nullptr) {
-      reads ? self.observe(host) : self.publish(host);
+    const bool is_ram = self.memory().contains(*where, size);
+    if (is_ram) {
+      const std::byte* const key = self.memory().key(*where);
+      reads ? self.observe(key) : self.publish(key);
     }
-    self.record(record_as, at.value(), size, move(host, done, size));
+    const auto ram = is_ram ? std::optional(*where) : std::nullopt;
+    self.record(record_as, at.value(), size, move(self.memory(), ram, done, size));
     done += size;
   }
 }
@@ -192,10 +196,11 @@ std::uint64_t fetch_and_u64(Gpa address, std::uint64_t bits) {
 
 void read_memory(Gpa from, std::span<std::byte> to) {
   for_each_page(from, to.size(), Access::kRead, Operation::kReadMemory,
-                [&](const std::byte* host, std::uint64_t done, std::uint64_t size) {
+                [&](sim::PhysicalMemory& memory, std::optional<machine::Spa> where,
+                    std::uint64_t done, std::uint64_t size) {
                   const std::span<std::byte> part = to.subspan(done, size);
-                  if (host != nullptr) {
-                    std::memcpy(part.data(), host, size);
+                  if (where) {
+                    memory.read(*where, part);
                   } else {
                     std::ranges::fill(part, std::byte{0xFF});
                   }
@@ -205,10 +210,11 @@ void read_memory(Gpa from, std::span<std::byte> to) {
 
 void write_memory(Gpa to, std::span<const std::byte> from) {
   for_each_page(to, from.size(), Access::kWrite, Operation::kWriteMemory,
-                [&](std::byte* host, std::uint64_t done, std::uint64_t size) {
+                [&](sim::PhysicalMemory& memory, std::optional<machine::Spa> where,
+                    std::uint64_t done, std::uint64_t size) {
                   const std::span<const std::byte> part = from.subspan(done, size);
-                  if (host != nullptr) {
-                    std::memcpy(host, part.data(), size);
+                  if (where) {
+                    memory.write(*where, part);
                   }
                   return sim::TraceHash::of(part);
                 });
@@ -216,9 +222,10 @@ void write_memory(Gpa to, std::span<const std::byte> from) {
 
 void fill_memory(Gpa to, std::uint64_t size_bytes, std::uint8_t value) {
   for_each_page(to, size_bytes, Access::kWrite, Operation::kFillMemory,
-                [&](std::byte* host, std::uint64_t, std::uint64_t size) -> std::uint64_t {
-                  if (host != nullptr) {
-                    std::memset(host, value, size);
+                [&](sim::PhysicalMemory& memory, std::optional<machine::Spa> where, std::uint64_t,
+                    std::uint64_t size) -> std::uint64_t {
+                  if (where) {
+                    memory.fill(*where, size, std::byte{value});
                   }
                   return value;
                 });
@@ -237,7 +244,8 @@ std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
     std::uint32_t length = 0;
     GuestRegisters& registers = self.here().registers;
     if (where) [[likely]] {
-      const std::byte* const code = self.memory().at(*where, kVmcallAndReturn.size());
+      const std::byte* const code =
+          std::as_const(self.memory()).word(*where, kVmcallAndReturn.size());
       if (code == nullptr ||
           std::memcmp(code, kVmcallAndReturn.data(), kVmcallAndReturn.size()) != 0) {
         self.violation("guests execute their images",

@@ -58,21 +58,20 @@ Computer& root(const char* operation) {
   return self;
 }
 
-std::byte* memory_at(Computer& self, Spa address, std::uint64_t size, std::uint64_t alignment) {
-  std::byte* const host = self.memory().at(address, size);
-  if (host == nullptr || address.value() % alignment != 0) [[unlikely]] {
+void require_memory(Computer& self, Spa address, std::uint64_t size, std::uint64_t alignment) {
+  if (!self.memory().contains(address, size) || address.value() % alignment != 0) [[unlikely]] {
     self.violation("the hypervisor stays within memory",
                    std::to_string(size) + " bytes at SPA " + std::to_string(address.value()));
   }
-  return host;
 }
 
 template <class Word>
 Word load(Spa address) {
   Computer& self = root("load of system memory");
   self.pass(cost::kSharedLoad);
-  const std::byte* const from = memory_at(self, address, sizeof(Word), sizeof(Word));
-  self.observe(from);
+  require_memory(self, address, sizeof(Word), sizeof(Word));
+  self.observe(self.memory().key(address));
+  const std::byte* const from = std::as_const(self.memory()).word(address, sizeof(Word));
   return static_cast<Word>(
       self.record(Operation::kLoad, address.value(), sizeof(Word), sim::load_word<Word>(from)));
 }
@@ -81,19 +80,21 @@ template <class Word>
 void store(Spa address, std::type_identity_t<Word> value) {
   Computer& self = root("store to system memory");
   self.pass(cost::kSharedStore);
-  std::byte* const to = memory_at(self, address, sizeof(Word), sizeof(Word));
-  self.publish(to);
+  require_memory(self, address, sizeof(Word), sizeof(Word));
+  self.publish(self.memory().key(address));
   sim::store_word<Word>(
-      to, static_cast<Word>(self.record(Operation::kStore, address.value(), sizeof(Word), value)));
+      self.memory().word(address, sizeof(Word)),
+      static_cast<Word>(self.record(Operation::kStore, address.value(), sizeof(Word), value)));
 }
 
 template <class Word, class Change>
 Word modify(Operation kind, Spa address, std::type_identity_t<Word> operand, Change change) {
   Computer& self = root("locked operation on system memory");
   self.pass(cost::kSharedReadModifyWrite);
-  std::byte* const word = memory_at(self, address, sizeof(Word), sizeof(Word));
-  self.observe(word);
-  self.publish(word);
+  require_memory(self, address, sizeof(Word), sizeof(Word));
+  self.observe(self.memory().key(address));
+  self.publish(self.memory().key(address));
+  std::byte* const word = self.memory().word(address, sizeof(Word));
   const Word before = sim::load_word<Word>(word);
   sim::store_word<Word>(word, change(before));
   return static_cast<Word>(self.record(kind, address.value(), operand, before));
@@ -175,9 +176,9 @@ void read_memory(Spa from, std::span<std::byte> to) {
   Computer& self = root("copy from system memory");
   self.pass(cost::kCopySetUp + to.size() / cost::kCopyBytesPerNanosecond);
   if (!to.empty()) {
-    const std::byte* const host = memory_at(self, from, to.size(), 1);
-    self.observe(host);
-    std::memcpy(to.data(), host, to.size());
+    require_memory(self, from, to.size(), 1);
+    self.observe(self.memory().key(from));
+    self.memory().read(from, to);
   }
   self.record(Operation::kReadMemory, from.value(), to.size(), sim::TraceHash::of(to));
 }
@@ -186,9 +187,9 @@ void write_memory(Spa to, std::span<const std::byte> from) {
   Computer& self = root("copy to system memory");
   self.pass(cost::kCopySetUp + from.size() / cost::kCopyBytesPerNanosecond);
   if (!from.empty()) {
-    std::byte* const host = memory_at(self, to, from.size(), 1);
-    self.publish(host);
-    std::memcpy(host, from.data(), from.size());
+    require_memory(self, to, from.size(), 1);
+    self.publish(self.memory().key(to));
+    self.memory().write(to, from);
   }
   self.record(Operation::kWriteMemory, to.value(), from.size(), sim::TraceHash::of(from));
 }
@@ -197,9 +198,9 @@ void fill_memory(Spa to, std::uint64_t size_bytes, std::uint8_t value) {
   Computer& self = root("fill of system memory");
   self.pass(cost::kCopySetUp + size_bytes / cost::kCopyBytesPerNanosecond);
   if (size_bytes != 0) {
-    std::byte* const host = memory_at(self, to, size_bytes, 1);
-    self.publish(host);
-    std::memset(host, value, size_bytes);
+    require_memory(self, to, size_bytes, 1);
+    self.publish(self.memory().key(to));
+    self.memory().fill(to, size_bytes, std::byte{value});
   }
   self.record(Operation::kFillMemory, to.value(), size_bytes, value);
 }
@@ -208,7 +209,8 @@ std::byte* direct_map(Spn page) {
   Computer& self = root("direct_map");
   self.pass_private(cost::kPrivate);
   self.record(Operation::kDirectMap, page.value(), 0, 0);
-  return memory_at(self, Spa(page), kPageSize, kPageSize);
+  require_memory(self, Spa(page), kPageSize, kPageSize);
+  return self.memory().whole_page(Spa(page));
 }
 
 VmxResult vmxon(Spa region) {
