@@ -129,7 +129,8 @@ Run run(const scenarios::Scenario& scenario) {
                                                            .until_ns = {},
                                                            .perturbation = {},
                                                            .trace_recorder = nullptr,
-                                                           .on_console_line = {}},
+                                                           .on_console_line = {},
+                                                           .on_progress = {}},
                                                           decider);
   const double elapsed = thread_seconds() - start;
   if (report.judgement.verdict != scenarios::Verdict::kPass) {

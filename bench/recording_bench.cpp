@@ -131,7 +131,8 @@ class Comparison {
                       .until_ns = {},
                       .perturbation = {},
                       .trace_recorder = nullptr,
-                      .on_console_line = {}};
+                      .on_console_line = {},
+                      .on_progress = {}};
   Recording recording_;
   sim::Bytes file_;
   std::vector<double> slower_;

@@ -30,17 +30,27 @@ std::optional<Spn> PagePool::pop() {
   if (available_ == 0) {
     return std::nullopt;
   }
-  const Spn page = first_free_;
-  first_free_ = Spn(machine::load_u64(Spa(page)));
   --available_;
+  Spn page = list_;
+  if (listed_ != 0) {
+    page = Spn(machine::load_u64(entry(--listed_)));
+  } else if (available_ != 0) {
+    list_ = Spn(machine::load_u64(Spa(page)));
+    listed_ = kPagesPerList;
+  }
   machine::fill_memory(Spa(page), machine::kPageSize, 0);
   return page;
 }
 
 void PagePool::push(Spn page) {
-  INVARIANT(available_ == 0 || page != first_free_);
-  machine::store_u64(Spa(page), first_free_.value());
-  first_free_ = page;
+  INVARIANT(available_ == 0 || page != list_);
+  if (available_ == 0 || listed_ == kPagesPerList) {
+    machine::store_u64(Spa(page), list_.value());
+    list_ = page;
+    listed_ = 0;
+  } else {
+    machine::store_u64(entry(listed_++), page.value());
+  }
   ++available_;
 }
 

@@ -13,8 +13,9 @@
 
 namespace hv {
 
-/// The pages that were deposited for one partition (TLFS "Partition Memory Pools"). The list of
-/// free pages is kept in the pages themselves, so a pool of any size costs nothing else.
+/// The pages that were deposited for one partition (TLFS "Partition Memory Pools"). The free pages
+/// are listed in some of themselves, so a pool of any size costs nothing else, and most of them
+/// stay untouched.
 class PagePool {
  public:
   constexpr PagePool() = default;
@@ -39,7 +40,15 @@ class PagePool {
   [[nodiscard]] std::optional<machine::Spn> pop();
   void push(machine::Spn page);
 
-  machine::Spn first_free_;
+  /// A list's first word is the next list.
+  static constexpr std::uint32_t kPagesPerList = machine::kPageSize / sizeof(std::uint64_t) - 1;
+  [[nodiscard]] machine::Spa entry(std::uint32_t index) const {
+    return machine::Spa(list_) + sizeof(std::uint64_t) * (index + 1);
+  }
+
+  /// The free page that lists others, `listed_` of them; the lists behind it are full.
+  machine::Spn list_;
+  std::uint32_t listed_ = 0;
   std::uint64_t available_ = 0;
   std::uint64_t in_use_ = 0;
 };

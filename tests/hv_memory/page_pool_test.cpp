@@ -139,3 +139,20 @@ TEST_CASE("an empty pool gives nothing and stays as it is", "[hv][pool]") {
   CHECK(pool.in_use() == 0);
   CHECK(memory.log.empty());
 }
+
+TEST_CASE("a pool with more pages than one list has room for loses none", "[hv][pool]") {
+  FakeSpaMemory memory;
+  PagePool pool;
+  constexpr std::uint64_t kPages = 1600;
+  for (std::uint64_t page = 0; page < kPages; ++page) {
+    pool.deposit(Spn(page));
+  }
+  std::set<std::uint64_t> taken;
+  for (std::uint64_t count = 0; count < kPages; ++count) {
+    const std::optional<Spn> page = pool.take();
+    REQUIRE(page);
+    taken.insert(page->value());
+  }
+  CHECK(taken.size() == kPages);
+  CHECK_FALSE(pool.take());
+}
