@@ -70,7 +70,8 @@ class OverlayTable {
   void destroy();
 
  private:
-  RecordPages<Overlay> records_;
+  /// As many as a partition with one VP can show need no page.
+  RecordPages<Overlay, 5> records_;
   Overlay* shown_ = nullptr;
   std::uint64_t last_age_ = 0;
 };

@@ -14,8 +14,9 @@
 
 namespace hv {
 
-/// A slab of T: objects never move, and pages return to the pool only with destroy().
-template <class T>
+/// A slab of T: objects never move, and pages return to the pool only with destroy(). The first
+/// kOwn objects lie in the slab itself.
+template <class T, std::size_t kOwn = 0>
 class RecordPages {
   union Record {
     constexpr Record() : next(nullptr) {}
@@ -36,7 +37,7 @@ class RecordPages {
  public:
   static constexpr std::size_t kRecordsPerPage = Page::kRecords;
 
-  explicit RecordPages(PagePool& pool) : pool_(&pool) {}
+  explicit RecordPages(PagePool& pool) : pool_(&pool) { link_own(); }
   RecordPages(const RecordPages&) = delete;
   RecordPages& operator=(const RecordPages&) = delete;
 
@@ -76,10 +77,17 @@ class RecordPages {
       pool_->give(place);
     }
     free_ = nullptr;
-    capacity_ = 0;
+    capacity_ = kOwn;
+    link_own();
   }
 
  private:
+  void link_own() {
+    for (Record& record : own_) {
+      record.next = free_;
+      free_ = &record;
+    }
+  }
   [[nodiscard]] bool grow() {
     const std::optional<machine::Spn> place = pool_->take();
     if (!place) {
@@ -100,7 +108,8 @@ class RecordPages {
   PagePool* pool_;
   Page* pages_ = nullptr;
   Record* free_ = nullptr;
-  std::size_t capacity_ = 0;
+  std::size_t capacity_ = kOwn;
+  std::array<Record, kOwn> own_{};
 };
 
 }  // namespace hv

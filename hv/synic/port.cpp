@@ -5,7 +5,6 @@
 
 #include "hv/tlfs/synic.h"
 #include "machine/invariant.h"
-#include "machine/vmx_root.h"
 
 namespace hv {
 
@@ -21,32 +20,27 @@ bool Port::has_free_buffer() const {
   return (messages.busy_buffers() & kAllBuffers) != kAllBuffers;
 }
 
-/// Once, when the page for the payloads is there.
-void Port::prepare_buffers() {
-  static_assert(kPortMessageBuffers * kMessagePayloadBytes <= machine::kPageSize);
-  payloads_ = machine::direct_map(payload_page_);
-  for (std::uint32_t index = 0; index < kPortMessageBuffers; ++index) {
-    QueuedMessage& buffer = buffers_[index];
-    buffer.owner = &messages;
-    buffer.buffer = index;
-    buffer.header.origination = static_cast<std::uint64_t>(id);
-    buffer.payload = payloads_ + index * kMessagePayloadBytes;
-  }
-}
-
 std::expected<QueuedMessage*, Status> Port::fill_buffer(MessageType type,
                                                         std::span<const std::byte> payload) {
-  INVARIANT(payloads_ != nullptr && payload.size() <= kMessagePayloadBytes);
+  INVARIANT(store_ != nullptr && payload.size() <= kMessagePayloadBytes);
   const auto free = static_cast<std::uint32_t>(std::countr_one(messages.busy_buffers()));
   if (free >= kPortMessageBuffers) {
     return std::unexpected(Status::kInsufficientBuffers);
   }
+  if (buffers_[free] == nullptr) {
+    buffers_[free] = &store_->take();
+    QueuedMessage& fresh = buffers_[free]->entry;
+    fresh.owner = &messages;
+    fresh.buffer = free;
+    fresh.header.origination = static_cast<std::uint64_t>(id);
+    fresh.payload = buffers_[free]->payload.data();
+  }
   messages.set_busy(free);
-  QueuedMessage& buffer = buffers_[free];
-  buffer.header.type = type;
-  buffer.header.payload_size = static_cast<std::uint8_t>(payload.size());
-  std::ranges::copy(payload, payloads_ + free * kMessagePayloadBytes);
-  return &buffer;
+  MessageBuffer& buffer = *buffers_[free];
+  buffer.entry.header.type = type;
+  buffer.entry.header.payload_size = static_cast<std::uint8_t>(payload.size());
+  std::ranges::copy(payload, buffer.payload.begin());
+  return &buffer.entry;
 }
 
 Status check_port(PortId id, const PortInfo& info) {

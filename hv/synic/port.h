@@ -7,6 +7,7 @@
 #include <expected>
 #include <span>
 
+#include "hv/synic/message_buffers.h"
 #include "hv/synic/queued_message.h"
 #include "hv/tlfs/messages.h"
 #include "hv/tlfs/partition.h"
@@ -44,12 +45,10 @@ class Port {
  private:
   friend class PortTable;
   friend class IdIndex<Port, PortId>;
-  void prepare_buffers();
-
-  std::array<QueuedMessage, kPortMessageBuffers> buffers_{};
-  /// 16 payloads of 240 bytes; message ports only.
-  machine::Spn payload_page_;
-  std::byte* payloads_ = nullptr;
+  /// Of the buffers that were ever needed.
+  std::array<MessageBuffer*, kPortMessageBuffers> buffers_{};
+  /// Where they come from; null for ports that are for no messages.
+  MessageBuffers* store_ = nullptr;
   Port* next_ = nullptr;
 };
 

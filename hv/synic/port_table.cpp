@@ -1,10 +1,6 @@
 #include "hv/synic/port_table.h"
 
-#include <memory>
-#include <optional>
-
 #include "machine/invariant.h"
-#include "machine/vmx_root.h"
 
 namespace hv {
 
@@ -20,22 +16,16 @@ std::expected<Port*, Status> PortTable::create(PortId id, PartitionId owner,
   if (!records_.has_room()) {
     return std::unexpected(Status::kInsufficientMemory);
   }
-  std::optional<machine::Spn> payload_page;
-  if (info.type == PortType::kMessage) {
-    payload_page = pool_->take();
-    if (!payload_page) {
-      return std::unexpected(Status::kInsufficientMemory);
-    }
+  const bool for_messages = info.type == PortType::kMessage;
+  if (for_messages && !buffers_.promise_port()) {
+    return std::unexpected(Status::kInsufficientMemory);
   }
   Port& port = records_.make();
   port.id = id;
   port.partition = owner;
   port.connection_partition = connection_partition;
   port.info = info;
-  if (payload_page) {
-    port.payload_page_ = *payload_page;
-    port.prepare_buffers();
-  }
+  port.store_ = for_messages ? &buffers_ : nullptr;
   index_.insert(port);
   return &port;
 }
@@ -46,8 +36,13 @@ void PortTable::remove(Port& port) {
     port.connection->port = nullptr;
   }
   index_.remove(port);
-  if (port.payloads_ != nullptr) {
-    pool_->give(port.payload_page_);
+  for (MessageBuffer* const buffer : port.buffers_) {
+    if (buffer != nullptr) {
+      buffers_.give(*buffer);
+    }
+  }
+  if (port.store_ != nullptr) {
+    buffers_.forget_port();
   }
   records_.end(port);
 }

@@ -7,6 +7,7 @@
 #include "hv/memory/page_pool.h"
 #include "hv/memory/record_pages.h"
 #include "hv/synic/id_index.h"
+#include "hv/synic/message_buffers.h"
 #include "hv/synic/port.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/ports.h"
@@ -18,7 +19,7 @@ namespace hv {
 /// and the communication lock to change a table, the latter alone to look at it.
 class PortTable {
  public:
-  explicit PortTable(PagePool& pool) : pool_(&pool), records_(pool), index_(pool) {}
+  explicit PortTable(PagePool& pool) : records_(pool), buffers_(pool), index_(pool) {}
   PortTable(const PortTable&) = delete;
   PortTable& operator=(const PortTable&) = delete;
 
@@ -37,8 +38,9 @@ class PortTable {
   void destroy();
 
  private:
-  PagePool* pool_;
-  RecordPages<Port> records_;
+  /// As many as a child usually has need no page.
+  RecordPages<Port, 2> records_;
+  MessageBuffers buffers_;
   IdIndex<Port, PortId> index_;
 };
 
@@ -61,7 +63,7 @@ class ConnectionTable {
   void destroy();
 
  private:
-  RecordPages<Connection> records_;
+  RecordPages<Connection, 4> records_;
   IdIndex<Connection, ConnectionId> index_;
 };
 

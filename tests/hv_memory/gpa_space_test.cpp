@@ -236,7 +236,7 @@ TEST_CASE("a call without memory for its tables changes nothing", "[hv][gpa_spac
 }
 
 TEST_CASE("an overlay that cannot move stays where it was", "[hv][gpa_space]") {
-  System system(5);  // root, three tables and a page of records
+  System system(4);  // root and three tables
   GpaSpace& space = *system.space;
   REQUIRE(space.show_overlay(kMessages, Gpn(700), Spn(9), GpaRights::all()) == Status::kSuccess);
   CHECK(space.show_overlay(kMessages, Gpn(5000), Spn(9), GpaRights::all()) ==

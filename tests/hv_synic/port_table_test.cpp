@@ -191,10 +191,19 @@ TEST_CASE("without memory nothing is created, and everything goes back in the en
   CHECK(refused.error() == Status::kInsufficientMemory);
   CHECK(fixture.ports.count() == 0);
   CHECK(fixture.ports.find(PortId{1}) == nullptr);
-  Port& event = fixture.port(2, kEventPort);  // needs no page of its own
-  CHECK(fixture.connections.connect(ConnectionId{1}, kSender, connection(PortType::kEvent),
-                                    event) == Status::kInsufficientMemory);
-  CHECK(event.connection == nullptr);
+  // The page goes for ports; a few connections need none.
+  const ConnectionInfo event = connection(PortType::kEvent);
+  for (std::uint32_t id = 0; id < 4; ++id) {
+    Port& port = fixture.port(id, kEventPort);
+    CHECK(fixture.connections.connect(ConnectionId{id}, kSender, event, port) == Status::kSuccess);
+  }
+  Port& last = fixture.port(4, kEventPort);
+  CHECK(fixture.connections.connect(ConnectionId{4}, kSender, event, last) ==
+        Status::kInsufficientMemory);
+  CHECK(last.connection == nullptr);
+  while (Connection* const connected = fixture.connections.any()) {
+    fixture.connections.remove(*connected);
+  }
   while (Port* const port = fixture.ports.any()) {
     fixture.ports.remove(*port);
   }
@@ -270,4 +279,29 @@ TEST_CASE("a pool without pages leaves ports where they are found", "[hv][ports]
   for (std::uint32_t number = 0; number < made; ++number) {
     REQUIRE(fixture.ports.find(PortId{number}) != nullptr);
   }
+}
+
+TEST_CASE("ports that come and go leave memory for the buffers of those that stay", "[hv][ports]") {
+  Fixture fixture(40);
+  const std::vector<std::byte> payload(240, std::byte{7});
+  Port& stays = fixture.port(0);
+  for (std::uint32_t round = 1; round <= 20; ++round) {
+    Port& goes = fixture.port(round);
+    for (std::uint32_t buffer = 0; buffer < 16; ++buffer) {
+      REQUIRE(goes.fill_buffer(MessageType{1}, payload));
+    }
+    for (std::uint32_t buffer = 0; buffer < 16; ++buffer) {
+      goes.messages.set_free(buffer);
+    }
+    fixture.ports.remove(goes);
+  }
+  for (std::uint32_t buffer = 0; buffer < 16; ++buffer) {
+    REQUIRE(stays.fill_buffer(MessageType{1}, payload));
+  }
+  for (std::uint32_t buffer = 0; buffer < 16; ++buffer) {
+    stays.messages.set_free(buffer);
+  }
+  fixture.ports.remove(stays);
+  fixture.ports.destroy();
+  CHECK(fixture.pool.in_use() == 0);
 }
