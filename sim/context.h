@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -29,13 +30,33 @@ struct Arena {
 [[nodiscard]] Arena map_arena(std::uint64_t size_bytes, const Perturbation& perturbation);
 void unmap_arena(const Arena& arena);
 
+/// A program's interrupt table. Most of its 256 gates stay empty, in groups.
+class HandlerTable {
+ public:
+  [[nodiscard]] machine::InterruptHandler operator[](std::uint8_t vector) const {
+    const auto& group = groups_[vector / kGroup];
+    return group != nullptr ? (*group)[vector % kGroup] : nullptr;
+  }
+  void set(std::uint8_t vector, machine::InterruptHandler handler) {
+    auto& group = groups_[vector / kGroup];
+    if (group == nullptr) {
+      group = std::make_unique<std::array<machine::InterruptHandler, kGroup>>();
+    }
+    (*group)[vector % kGroup] = handler;
+  }
+
+ private:
+  static constexpr std::size_t kGroup = 16;
+  std::array<std::unique_ptr<std::array<machine::InterruptHandler, kGroup>>, 256 / kGroup> groups_;
+};
+
 /// The hypervisor, or a kernel in one partition.
 struct Program {
   const GuestProgram* kernel = nullptr;  // null: the hypervisor
   /// Where its entry page lies: what tells the partitions that run one kernel apart.
   std::uint64_t entry_page = 0;
   Arena arena;
-  std::array<machine::InterruptHandler, 256> handlers{};
+  HandlerTable handlers;
   std::uint32_t contexts = 0;
 };
 

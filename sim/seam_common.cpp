@@ -368,7 +368,7 @@ void sti_hlt() {
 void set_interrupt_handler(std::uint8_t vector, InterruptHandler handler) {
   Computer& self = computer();
   self.pass_private(cost::kPrivate);
-  self.context().program.handlers[vector] = handler;
+  self.context().program.handlers.set(vector, handler);
   self.record(Operation::kSetInterruptHandler, vector, handler != nullptr ? 1 : 0, 0);
 }
 

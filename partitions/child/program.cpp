@@ -11,6 +11,7 @@ Program::Program(std::span<std::byte> heap)
 
 void Program::start() {
   install_processor_interrupts();
+  states_ = make_array<ProcessorState*>(processor_count());
   states_[0] = heap().create<ProcessorState>(processor(0));
   processor(0).synic().attach(kernel::kServicesSint, root_link_, 0);
   console_.run().spawn();

@@ -39,7 +39,7 @@ class Program final : public kernel::Kernel {
   Console console_;
   RootLink root_link_;
   Parameters settings_;
-  std::array<ProcessorState*, kernel::kMaxProcessors> states_{};
+  std::span<ProcessorState*> states_;  // by index
 };
 
 }  // namespace child

@@ -26,10 +26,20 @@ machine::ImageHeader read_image_header() {
   return header;
 }
 
-machine::BootPage read_boot_page(const machine::ImageHeader& header) {
-  const auto page = read_object<machine::BootPage>(machine::Gpa(header.boot_page_gpa));
-  INVARIANT(page.magic == machine::kBootPageMagic && page.version == machine::kImageVersion);
-  return page;
+/// One field of the boot page. The page is read piece by piece: it is mostly room for parameters
+/// that few kernels have.
+template <class T>
+T read_field(const machine::ImageHeader& header, std::size_t offset) {
+  return read_object<T>(machine::Gpa(header.boot_page_gpa) + offset);
+}
+
+std::uint32_t read_processor_count(const machine::ImageHeader& header) {
+  using machine::BootPage;
+  const auto magic = read_field<std::uint64_t>(header, offsetof(BootPage, magic));
+  const auto version = read_field<std::uint32_t>(header, offsetof(BootPage, version));
+  INVARIANT(magic == machine::kBootPageMagic && version == machine::kImageVersion);
+  const auto count = read_field<std::uint32_t>(header, offsetof(BootPage, processor_count));
+  return std::clamp(count, 1u, std::min(kMaxProcessors, header.max_processors));
 }
 
 }  // namespace
@@ -37,11 +47,11 @@ machine::BootPage read_boot_page(const machine::ImageHeader& header) {
 Kernel::Kernel(std::span<std::byte> heap, OverlayPages overlays)
     : heap_(heap),
       image_(read_image_header()),
-      boot_page_(read_boot_page(image_)),
-      processor_count_(std::clamp(boot_page_.processor_count, 1u,
-                                  std::min(kMaxProcessors, image_.max_processors))),
+      processor_count_(read_processor_count(image_)),
       pages_(heap_),
-      overlays_(overlays) {
+      overlays_(overlays),
+      processors_(make_array<Processor*>(processor_count_)) {
+  read_modules_and_parameters();
   own_the_ram();
   choose_hypercall_page();
   install_interrupt_handlers();
@@ -50,12 +60,30 @@ Kernel::Kernel(std::span<std::byte> heap, OverlayPages overlays)
   processors_built_.store(1);
 }
 
+void Kernel::read_modules_and_parameters() {
+  using machine::BootPage;
+  const auto modules = read_field<std::uint32_t>(image_, offsetof(BootPage, module_count));
+  modules_ =
+      make_array<machine::BootModule>(std::min<std::size_t>(modules, machine::kMaxBootModules));
+  machine::read_memory(machine::Gpa(image_.boot_page_gpa) + offsetof(BootPage, modules),
+                       std::as_writable_bytes(modules_));
+  const auto size = read_field<std::uint32_t>(image_, offsetof(BootPage, parameter_size_bytes));
+  parameters_ = make_array<char>(std::min<std::size_t>(size, machine::kMaxParameterBytes));
+  machine::read_memory(machine::Gpa(image_.boot_page_gpa) + offsetof(BootPage, parameters),
+                       std::as_writable_bytes(parameters_));
+}
+
 void Kernel::own_the_ram() {
-  const std::uint32_t ranges =
-      std::min<std::uint32_t>(boot_page_.memory_range_count, machine::kMaxMemoryRanges);
+  using machine::BootPage;
+  const auto told = read_field<std::uint32_t>(image_, offsetof(BootPage, memory_range_count));
+  const std::uint32_t ranges = std::min<std::uint32_t>(told, machine::kMaxMemoryRanges);
   for (std::uint32_t index = 0; index < ranges; ++index) {
-    const machine::MemoryRange& range = boot_page_.memory_ranges[index];
+    const auto range = read_field<machine::MemoryRange>(
+        image_, offsetof(BootPage, memory_ranges) + index * sizeof(machine::MemoryRange));
     pages_.add(machine::Gpa(range.base).page(), range.size_bytes / machine::kPageSize);
+    const std::uint64_t end = range.base + range.size_bytes + machine::kLargePageSize - 1;
+    overlay_base_ =
+        std::max(overlay_base_, machine::Gpa(end & ~(machine::kLargePageSize - 1)).page());
   }
   // Page 0 stays unused, so that address 0 never names anything.
   pages_.remove(machine::Gpn(0), 1);
@@ -70,9 +98,7 @@ void Kernel::choose_hypercall_page() {
   machine::write_msr(hv::kMsrGuestOsId, hv::open_source_guest_os_id(kGuestOsType, kGuestOsVersion));
   hv::OverlayPageRegister page(machine::read_msr(hv::kMsrHypercall));
   if (overlays_ == OverlayPages::kOwn) {
-    const std::optional<machine::Gpn> own = pages_.allocate(1);
-    INVARIANT(own.has_value());
-    page = hv::OverlayPageRegister(*own, true);
+    page = hv::OverlayPageRegister(overlay_base_, true);
   } else {
     page = hv::OverlayPageRegister(page.page(), true);
   }
@@ -93,9 +119,8 @@ void Kernel::enable_processor(Processor& processor) {
   if (overlays_ == OverlayPages::kPreset) {
     processor.synic().enable_where_preset();
   } else {
-    const std::optional<machine::Gpn> pages = pages_.allocate(2);
-    INVARIANT(pages.has_value());
-    processor.synic().enable(*pages, *pages + 1);
+    const std::uint64_t place = 1 + 2 * static_cast<std::uint64_t>(processor.index());
+    processor.synic().enable(overlay_base_ + place, overlay_base_ + (place + 1));
   }
   processor.timers().enable();
 }
@@ -123,18 +148,6 @@ Processor& Kernel::enter_processor() {
 Processor& Kernel::processor(std::uint32_t index) {
   INVARIANT(index < processors_built_.load());
   return *processors_[index];
-}
-
-std::string_view Kernel::parameters() const {
-  const std::size_t size =
-      std::min<std::size_t>(boot_page_.parameter_size_bytes, machine::kMaxParameterBytes);
-  return {boot_page_.parameters.data(), size};
-}
-
-std::span<const machine::BootModule> Kernel::modules() const {
-  const std::size_t count =
-      std::min<std::size_t>(boot_page_.module_count, machine::kMaxBootModules);
-  return std::span(boot_page_.modules).first(count);
 }
 
 hv::InitialVpContext entry_context(const machine::ImageHeader& image, std::uint32_t vp_index) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -52,13 +53,23 @@ class Kernel {
   [[nodiscard]] const machine::ImageHeader& image() const { return image_; }
   [[nodiscard]] std::uint32_t processor_count() const { return processor_count_; }
   [[nodiscard]] Processor& processor(std::uint32_t index);
-  [[nodiscard]] std::string_view parameters() const;
-  [[nodiscard]] std::span<const machine::BootModule> modules() const;
+  [[nodiscard]] std::string_view parameters() const {
+    return {parameters_.data(), parameters_.size()};
+  }
+  [[nodiscard]] std::span<const machine::BootModule> modules() const { return modules_; }
 
  protected:
   ~Kernel() = default;
+  /// An array in the heap that stays as long as the kernel.
+  template <class T>
+  [[nodiscard]] std::span<T> make_array(std::size_t count) {
+    auto* const first = static_cast<T*>(heap_.allocate(count * sizeof(T)));
+    std::uninitialized_value_construct_n(first, count);
+    return {first, count};
+  }
 
  private:
+  void read_modules_and_parameters();
   void own_the_ram();
   void choose_hypercall_page();
   Processor& build_processor(std::uint32_t index);
@@ -66,12 +77,17 @@ class Kernel {
 
   Heap heap_;
   machine::ImageHeader image_;
-  machine::BootPage boot_page_;
   std::uint32_t processor_count_;
   PageAllocator pages_;
   OverlayPages overlays_;
+  /// Where the hypervisor is asked to show its pages: the hypercall page, then two of SynIC for
+  /// each processor. It is behind the RAM: in the middle they would break the large page around
+  /// them, and hide memory that could be used.
+  machine::Gpn overlay_base_;
   machine::Gpa hypercall_page_;
-  std::array<Processor*, kMaxProcessors> processors_{};
+  std::span<Processor*> processors_;  // by index
+  std::span<machine::BootModule> modules_;
+  std::span<char> parameters_;
   machine::Shared<std::uint32_t> processors_built_{0};
 };
 

@@ -44,6 +44,7 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
     const Parameters& parameters, const machine::BootModule& image_module,
     std::string_view child_parameters) {
   processors_ = parameters.child_processors;
+  has_devices_ = parameters.workload == Workload::kStorage;
   const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;
   const auto image = read_image(image_module, memory_bytes, processors_);
   if (!image) {
@@ -109,7 +110,7 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
   if (const auto failure = failed("hello port", answers)) {
     return failure;
   }
-  const VmbusChild child{number_, processors_, memory_};
+  const VmbusChild child{number_, processors_, memory_, has_devices_};
   bus_ = kernel_.heap().create<VmbusService>(kernel_, *ports_, child);
   return failed("bus", bus_->open());
 }

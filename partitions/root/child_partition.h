@@ -72,6 +72,7 @@ class ChildPartition {
   std::uint32_t number_;
   std::uint32_t processors_ = 0;
   std::uint32_t disks_ = 0;
+  bool has_devices_ = false;
   hv::PartitionId partition_ = hv::kPartitionIdInvalid;
   bool initialized_ = false;
   MemoryBlock memory_;

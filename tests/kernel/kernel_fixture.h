@@ -14,12 +14,15 @@ class TestKernel final : public kernel::Kernel {
   explicit TestKernel(std::span<std::byte> heap) : Kernel(heap, kernel::OverlayPages::kOwn) {}
 };
 
+inline constexpr std::uint64_t kRamBytes = 1 << 20;
 inline constexpr std::uint64_t kImageBytes = 0x10000;
 inline constexpr std::uint64_t kBootPage = 0x1000;
 
 /// The computer as the kernel finds it; `ranges` is the RAM, up to two of them.
 inline void prepare_boot(std::string_view parameters = {}) {
   host_seam::reset();
+  // Behind the RAM lies what the hypervisor shows the kernel.
+  host_seam::computer().memory.resize(2 * machine::kLargePageSize);
   machine::ImageHeader header;
   header.max_processors = 4;
   header.file_size_bytes = machine::kPageSize;
@@ -30,7 +33,7 @@ inline void prepare_boot(std::string_view parameters = {}) {
   machine::BootPage page;
   page.processor_count = 2;
   page.memory_range_count = 1;
-  page.memory_ranges[0] = {0, host_seam::computer().memory.size()};
+  page.memory_ranges[0] = {0, kRamBytes};
   page.parameter_size_bytes = static_cast<std::uint32_t>(parameters.size());
   std::copy(parameters.begin(), parameters.end(), page.parameters.begin());
   machine::write_memory(machine::Gpa(0), std::as_bytes(std::span(&header, 1)));

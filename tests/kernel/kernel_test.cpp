@@ -8,10 +8,10 @@
 
 TEST_CASE("a kernel owns its RAM without its image and page 0", "[kernel]") {
   kernel_test::Booted booted("a=1\n");
-  const std::uint64_t all = host_seam::computer().memory.size() / machine::kPageSize;
+  const std::uint64_t all = kernel_test::kRamBytes / machine::kPageSize;
   const std::uint64_t image = kernel_test::kImageBytes / machine::kPageSize;
-  // Hypercall page, parameter pages and SynIC pages are in use.
-  CHECK(booted.kernel().pages().free_pages() == all - image - 5);
+  // The parameter pages are in use.
+  CHECK(booted.kernel().pages().free_pages() == all - image - 2);
   CHECK(booted.kernel().parameters() == "a=1\n");
   CHECK(booted.kernel().processor_count() == 2);
 }

@@ -34,7 +34,21 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       ports_(ports),
       child_(child),
       outbox_(kernel.heap(), &on_refused, nullptr),
-      server_({.trace_id = child.number}, server_channels_, gpadls_, gpadl_storage_, *this) {}
+      devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
+      channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
+      server_({.trace_id = child.number},
+              devices_ != nullptr ? std::span(devices_->server_channels)
+                                  : std::span<vmbus::ServerChannel>(),
+              devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
+              devices_ != nullptr ? static_cast<vmbus::GpadlStorage&>(devices_->gpadl_storage)
+                                  : no_gpadls_,
+              *this) {}
+
+VmbusService::~VmbusService() {
+  if (devices_ != nullptr) {
+    kernel_.heap().destroy(devices_);
+  }
+}
 
 hv::Status VmbusService::open() {
   outbox_.run().spawn();
@@ -70,18 +84,18 @@ std::uint32_t VmbusService::use_of(std::size_t channel) {
 
 std::size_t VmbusService::index_of(vmbus::OfferId offer) const {
   std::size_t index = 0;
-  while (index < kChannels &&
+  while (index < channels_.size() &&
          (channels_[index].device == nullptr || !(channels_[index].offer == offer))) {
     ++index;
   }
-  INVARIANT(index < kChannels);
+  INVARIANT(index < channels_.size());
   return index;
 }
 
 hv::Status VmbusService::add(BusDevice& device, EventFlags& flags) {
   const auto offer = server_.offer(device.offer());
   const auto flag = flags.take(device);
-  if (!offer || !flag || offer->slot >= kChannels) {
+  if (!offer || !flag) {
     if (flag) {
       flags.give_back(*flag);
     }
@@ -227,7 +241,7 @@ void VmbusService::gpadl_release(vmbus::OfferId offer, vmbus::GpadlId id) {
 
 kernel::Task<> VmbusService::close() {
   server_.reset();
-  for (std::size_t index = 0; index < kChannels; ++index) {
+  for (std::size_t index = 0; index < channels_.size(); ++index) {
     Channel& channel = channels_[index];
     if (channel.device == nullptr) {
       continue;

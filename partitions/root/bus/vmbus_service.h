@@ -22,11 +22,14 @@ struct VmbusChild {
   std::uint32_t number = 0;
   std::uint32_t processors = 0;
   MemoryBlock memory;
+  /// Whether the bus will have devices: one without keeps nothing for them.
+  bool has_devices = false;
 };
 
 class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
  public:
   VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const VmbusChild& child);
+  ~VmbusService();
   VmbusService(const VmbusService&) = delete;
   VmbusService& operator=(const VmbusService&) = delete;
 
@@ -57,6 +60,18 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
     kernel::Event closed;
   };
 
+  struct DeviceStorage {
+    std::array<vmbus::ServerChannel, kChannels> server_channels{};
+    std::array<vmbus::Gpadl, kGpadls> gpadls{};
+    std::array<std::uint64_t, kGpadlWords> gpadl_words{};
+    vmbus::FixedGpadlStorage gpadl_storage{gpadl_words};
+    std::array<Channel, kChannels> channels;
+  };
+  struct NoGpadlStorage final : vmbus::GpadlStorage {
+    [[nodiscard]] std::span<std::uint64_t> allocate(std::size_t) override { return {}; }
+    void release(std::span<std::uint64_t>) override {}
+  };
+
   // ServerNotifier.
   void send_message(std::uint32_t target_vp, std::span<const std::byte> message) override;
   void contact(const vmbus::Contact& contact) override;
@@ -83,11 +98,9 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   VmbusChild child_;
   kernel::Outbox outbox_;
   std::uint32_t message_vp_ = vmbus::kNoTargetVp;
-  std::array<vmbus::ServerChannel, kChannels> server_channels_{};
-  std::array<vmbus::Gpadl, kGpadls> gpadls_{};
-  std::array<std::uint64_t, kGpadlWords> gpadl_words_{};
-  vmbus::FixedGpadlStorage gpadl_storage_{gpadl_words_};
-  std::array<Channel, kChannels> channels_;
+  NoGpadlStorage no_gpadls_;
+  DeviceStorage* const devices_;  // in the heap; null without devices
+  const std::span<Channel> channels_;
   vmbus::Server server_;
 };
 
