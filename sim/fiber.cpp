@@ -10,10 +10,18 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 
+/// Frames that were left without unwinding would stay forbidden, for whatever comes to their place.
+void forget_frames([[maybe_unused]] const Stack& stack) {
+#ifdef CHRONOVISOR_ADDRESS_SANITIZER
+  __asan_unpoison_memory_region(stack.bottom, stack.size_bytes);
+#endif
+}
+
 }  // namespace
 
 StackPool::~StackPool() {
   for (const Stack& stack : all_) {
+    forget_frames(stack);
     munmap(stack.bottom - kPage, stack.size_bytes + kPage);
   }
 }
@@ -36,10 +44,7 @@ Stack StackPool::take(std::size_t size_bytes) {
 }
 
 void StackPool::give_back(Stack stack) {
-#ifdef CHRONOVISOR_ADDRESS_SANITIZER
-  // Frames that were left without unwinding would stay forbidden.
-  __asan_unpoison_memory_region(stack.bottom, stack.size_bytes);
-#endif
+  forget_frames(stack);
   free_[stack.size_bytes].push_back(stack);
 }
 
