@@ -11,7 +11,7 @@ namespace sim {
 
 class MemoryBlocks {
  public:
-  static constexpr std::uint64_t kBlockBytes = 256;
+  static constexpr std::uint64_t kBlockBytes = 128;
 
   MemoryBlocks();
 
@@ -41,7 +41,7 @@ class MemoryBlocks {
 
  private:
   static constexpr std::uint32_t kNone = ~0u;
-  static constexpr std::size_t kBlocksPerChunk = 256;
+  static constexpr std::size_t kBlocksPerChunk = 512;
   alignas(64) static constexpr std::array<std::byte, kBlockBytes> kZeros{};
 
   /// Block numbers fit: an address has at most 40 bits.

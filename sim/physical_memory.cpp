@@ -36,7 +36,8 @@ PhysicalMemory::PhysicalMemory(std::uint64_t size_bytes)
     throw std::runtime_error("no address space for the simulated memory");
   }
   memory_ = static_cast<std::byte*>(region);
-  whole_.resize((end_ / machine::kPageSize + 63) / 64);
+  whole_.cover(end_ / machine::kPageSize);
+  in_blocks_.cover(end_ / machine::kPageSize);
 }
 
 PhysicalMemory::~PhysicalMemory() { munmap(memory_, end_); }
@@ -54,19 +55,20 @@ std::byte* PhysicalMemory::make_block(machine::Spa address) {
     make_whole(address);
     return memory_ + address.value();
   }
+  in_blocks_.add(address);
   return blocks_.add(address.value()) + address.value() % kBlock;
 }
 
 void PhysicalMemory::make_whole(machine::Spa address) {
-  const std::uint64_t page = address.page().value();
-  const std::uint64_t begin = page * machine::kPageSize;
+  const std::uint64_t begin = address.page().value() * machine::kPageSize;
   for (std::uint64_t at = begin; at < begin + machine::kPageSize; at += kBlock) {
     if (const std::byte* const block = blocks_.find(at)) {
       std::memcpy(memory_ + at, block, kBlock);
       blocks_.remove(at);
     }
   }
-  whole_[page / 64] |= std::uint64_t{1} << (page % 64);
+  in_blocks_.remove(address);
+  whole_.add(address);
 }
 
 void PhysicalMemory::read(machine::Spa from, std::span<std::byte> to) const {
@@ -123,6 +125,12 @@ void PhysicalMemory::fill_part(machine::Spa to, std::uint64_t size_bytes, std::b
   if (is_whole(to)) {
     std::memset(memory_ + to.value(), std::to_integer<int>(value), size_bytes);
     return;
+  }
+  if (!in_blocks_.has(to)) {
+    return;
+  }
+  if (size_bytes == machine::kPageSize) {
+    in_blocks_.remove(to);
   }
   while (size_bytes != 0) {
     const std::uint64_t size = before_boundary(to, size_bytes, kBlock);

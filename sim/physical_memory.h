@@ -15,7 +15,7 @@
 namespace sim {
 
 /// Most pages of a computer with many partitions hold a few words: page tables, message slots,
-/// free pages. So a page is kept in blocks of 256 bytes as long as few of them are not zero, and
+/// free pages. So a page is kept in blocks of 128 bytes as long as few of them are not zero, and
 /// becomes a page of the host's when more are, or when a program wants it in one piece.
 class PhysicalMemory {
  public:
@@ -75,12 +75,27 @@ class PhysicalMemory {
 
  private:
   /// A page with more blocks than these is kept whole.
-  static constexpr std::size_t kMostBlocks = 6;
+  static constexpr std::size_t kMostBlocks = 10;
 
-  [[nodiscard]] bool is_whole(machine::Spa address) const {
-    const std::uint64_t page = address.page().value();
-    return ((whole_[page / 64] >> (page % 64)) & 1) != 0;
-  }
+  /// A bit for each page.
+  class PageSet {
+   public:
+    void cover(std::uint64_t pages) { words_.resize((pages + 63) / 64); }
+    [[nodiscard]] bool has(machine::Spa address) const {
+      const std::uint64_t page = address.page().value();
+      return ((words_[page / 64] >> (page % 64)) & 1) != 0;
+    }
+    void add(machine::Spa address) { words_[address.page().value() / 64] |= bit(address); }
+    void remove(machine::Spa address) { words_[address.page().value() / 64] &= ~bit(address); }
+
+   private:
+    static std::uint64_t bit(machine::Spa address) {
+      return std::uint64_t{1} << (address.page().value() % 64);
+    }
+    std::vector<std::uint64_t> words_;
+  };
+
+  [[nodiscard]] bool is_whole(machine::Spa address) const { return whole_.has(address); }
   [[nodiscard]] std::byte* make_block(machine::Spa address);
   void make_whole(machine::Spa address);
   void write_part(machine::Spa to, std::span<const std::byte> from);
@@ -91,7 +106,10 @@ class PhysicalMemory {
   std::uint64_t size_bytes_ = 0;
   std::uint64_t low_end_ = 0;
   std::uint64_t end_ = 0;
-  std::vector<std::uint64_t> whole_;  // a bit for each page
+  PageSet whole_;
+  /// Those that may have blocks: most pages never had any, which filling with zeros must not check
+  /// block by block.
+  PageSet in_blocks_;
   MemoryBlocks blocks_;
 };
 
