@@ -17,9 +17,6 @@ class Console {
   /// The last message of this child: nothing it does afterwards matters to the root.
   void done(kernel::Verdict verdict);
 
-  /// Sends what is queued, for ever.
-  kernel::Task<> run() { return outbox_.run(); }
-
  private:
   kernel::Outbox outbox_;
 };

@@ -14,7 +14,6 @@ void Program::start() {
   states_ = make_array<ProcessorState*>(processor_count());
   states_[0] = heap().create<ProcessorState>(processor(0));
   processor(0).synic().attach(kernel::kServicesSint, root_link_, 0);
-  console_.run().spawn();
   main().spawn();
 }
 

@@ -20,7 +20,10 @@ void Outbox::append(const hv::PostMessageInput& message) {
   auto* entry = heap_.create<Entry>(message, nullptr);
   (first_ == nullptr ? first_ : last_->next) = entry;
   last_ = entry;
-  appended_.give();
+  if (!sending_) {
+    sending_ = true;
+    send().spawn();
+  }
 }
 
 void Outbox::remove_first() {
@@ -32,28 +35,30 @@ void Outbox::remove_first() {
 
 void Outbox::close() {
   closing_ = true;
-  appended_.give();
+  if (!sending_) {
+    ended_.set();
+  }
 }
 
-Task<> Outbox::run() {
-  while (!closing_) {
-    co_await appended_.wait();
-    while (first_ != nullptr && !closing_) {
-      const hv::Status status = try_post(first_->message);
-      if (status == hv::Status::kInsufficientBuffers) {
-        co_await sleep_for(kRetryAfter100ns);
-        continue;
-      }
-      if (status != hv::Status::kSuccess) {
-        refused_(context_, first_->message, status);
-      }
-      remove_first();
+Task<> Outbox::send() {
+  while (first_ != nullptr && !closing_) {
+    const hv::Status status = try_post(first_->message);
+    if (status == hv::Status::kInsufficientBuffers) {
+      co_await sleep_for(kRetryAfter100ns);
+      continue;
     }
+    if (status != hv::Status::kSuccess) {
+      refused_(context_, first_->message, status);
+    }
+    remove_first();
   }
   while (first_ != nullptr) {
     remove_first();
   }
-  ended_.set();
+  sending_ = false;
+  if (closing_) {
+    ended_.set();
+  }
 }
 
 }  // namespace kernel

@@ -21,11 +21,10 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
+  /// Before close(). A task sends it, which lives as long as there is something to send.
   void append(const hv::PostMessageInput& message);
 
-  /// Sends what is appended until close().
-  Task<> run();
-  /// What has not been sent is dropped; `ended` is set when run() touches nothing any more.
+  /// What has not been sent is dropped; `ended` is set when nothing is touched any more.
   void close();
   [[nodiscard]] Event& ended() { return ended_; }
 
@@ -35,6 +34,7 @@ class Outbox {
     Entry* next = nullptr;
   };
 
+  Task<> send();
   void remove_first();
 
   Heap& heap_;
@@ -43,7 +43,7 @@ class Outbox {
   Entry* first_ = nullptr;
   Entry* last_ = nullptr;
   std::uint32_t count_ = 0;
-  Notice appended_;
+  bool sending_ = false;
   bool closing_ = false;
   Event ended_;
 };

@@ -103,7 +103,12 @@ kernel::Task<> Program::run_children() {
 kernel::Task<> Program::run_child(std::uint32_t number) {
   ChildPartition* child = heap().create<ChildPartition>(*this, calls_, number);
   children_.add(*child);
-  co_await live(*child);
+  if (const auto problem = prepare(*child)) {
+    report(*child, *problem);
+  } else {
+    co_await child->ended().wait();
+    passed_ = passed_ && child->verdict() == kernel::Verdict::kPassed;
+  }
   const std::optional<ChildPartition::Failure> failure = co_await child->tear_down();
   if (failure) {
     report(*child, *failure);
@@ -153,17 +158,6 @@ std::optional<ChildPartition::Failure> Program::offer_disks(ChildPartition& chil
     return failure;
   }
   return child.offer_disk(disks_, flags, {parameters_.scratch_disk, first, scratch_sectors, false});
-}
-
-kernel::Task<> Program::live(ChildPartition& child) {
-  if (const auto failure = prepare(child)) {
-    report(child, *failure);
-    co_return;
-  }
-  co_await child.ended().wait();
-  if (child.verdict() != kernel::Verdict::kPassed) {
-    passed_ = false;
-  }
 }
 
 void Program::report(const ChildPartition& child, const ChildPartition::Failure& failure) {

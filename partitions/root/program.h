@@ -32,7 +32,6 @@ class Program final : public kernel::Kernel, private LineOutput {
   kernel::Task<> main();
   kernel::Task<> run_children();
   kernel::Task<> run_child(std::uint32_t number);
-  kernel::Task<> live(ChildPartition& child);
   [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child);
   [[nodiscard]] std::optional<ChildPartition::Failure> offer_disks(ChildPartition& child);
   void report(const ChildPartition& child, const ChildPartition::Failure& failure);

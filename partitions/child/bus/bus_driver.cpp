@@ -22,7 +22,6 @@ BusDriver::BusDriver(kernel::Kernel& kernel, std::uint32_t number)
 
 kernel::Task<bool> BusDriver::connect() {
   kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this, kEventFlags);
-  outbox_.run().spawn();
   if (client_.connect() != vmbus::ClientStatus::kDone) {
     co_return false;
   }

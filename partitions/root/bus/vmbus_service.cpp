@@ -51,7 +51,6 @@ VmbusService::~VmbusService() {
 }
 
 hv::Status VmbusService::open() {
-  outbox_.run().spawn();
   const hv::PortInfo info = hv::PortInfo::message(vmbus::kVmbusSint, hv::VpIndex(0));
   for (const std::uint32_t use : {kMessageUse, kMessageUse5}) {
     const hv::Status status = ports_.open_in_root(use, info, hv::ConnectionId(use));
