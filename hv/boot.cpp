@@ -30,6 +30,7 @@ void boot(const machine::BootInformation& information, std::uint32_t lp) {
   const std::span<std::byte> arena = machine::arena();
   auto* block = reinterpret_cast<BootBlock*>(arena.data());
   if (lp == 0) {
+    INVARIANT(information.logical_processor_count <= kMaxLogicalProcessors);
     block = new (arena.data()) BootBlock;
     INVARIANT(arena.size() > kProcessorsOffset);
     block->hypervisor = new (arena.data() + kHypervisorOffset)

@@ -34,7 +34,7 @@ Hypervisor::Hypervisor(const machine::BootInformation& information, std::span<st
     : scheduler(information.logical_processor_count,
                 information.tsc_frequency_hz / kSlicesPerSecond),
       information_(information) {
-  INVARIANT(processor_count() > 0 && processor_count() <= machine::kMaxLogicalProcessors);
+  INVARIANT(processor_count() > 0);
   INVARIANT(processors.size() >= processor_count() * sizeof(LogicalProcessor));
   for (std::uint32_t lp = 0; lp < processor_count(); ++lp) {
     processors_[lp] = new (processors.data() + lp * sizeof(LogicalProcessor))
@@ -195,7 +195,7 @@ void Hypervisor::flush_guest_tlbs() { wait_until_outside_guests(); }
 
 void Hypervisor::wait_until_outside_guests() {
   const std::uint32_t self = this_processor().index();
-  std::array<std::uint64_t, machine::kMaxLogicalProcessors> epochs{};
+  std::array<std::uint64_t, kMaxLogicalProcessors> epochs{};
   for (std::uint32_t lp = 0; lp < processor_count(); ++lp) {
     epochs[lp] = lp == self ? 0 : processor(lp).guest_epoch();
     if ((epochs[lp] & 1) != 0) {

@@ -91,8 +91,8 @@ class Hypervisor {
   void wait_until_outside_guests();
 
   const machine::BootInformation& information_;
-  std::array<LogicalProcessor*, machine::kMaxLogicalProcessors> processors_{};
-  std::array<machine::Spn, machine::kMaxLogicalProcessors> vmxon_pages_{};
+  std::array<LogicalProcessor*, kMaxLogicalProcessors> processors_{};
+  std::array<machine::Spn, kMaxLogicalProcessors> vmxon_pages_{};
   std::array<Partition*, kMaxPartitions> partitions_{};
   std::uint64_t next_partition_id_ = 1;
   Partition* root_ = nullptr;

@@ -9,6 +9,8 @@
 
 namespace hv {
 
+/// A computer with more is refused at boot.
+inline constexpr std::uint32_t kMaxLogicalProcessors = 64;
 inline constexpr std::uint32_t kMaxPartitions = 2048;
 /// Of one partition.
 inline constexpr std::uint32_t kMaxVirtualProcessors = 64;

@@ -70,7 +70,7 @@ class Partition {
   /// Counts the times when translations were taken away.
   machine::Shared<std::uint64_t> translation_generation{1};
   /// Up to which of them each logical processor has dropped its own; each word is that processor's.
-  std::array<std::uint64_t, machine::kMaxLogicalProcessors> dropped_through{};
+  std::array<std::uint64_t, kMaxLogicalProcessors> dropped_through{};
 
   // --- Set before the first VP runs, or under the management lock with all VPs stopped ----------
   PrivilegeMask privileges;

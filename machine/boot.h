@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "machine/address.h"
 
@@ -11,7 +12,6 @@ namespace machine {
 
 inline constexpr std::size_t kMaxMemoryRanges = 16;
 inline constexpr std::size_t kMaxBootModules = 8;
-inline constexpr std::size_t kMaxLogicalProcessors = 64;
 
 /// A range of RAM that nothing uses yet: page aligned, in ascending order, not overlapping. The
 /// hypervisor's own program and arena are not in any range; boot modules are.
@@ -33,7 +33,7 @@ struct BootInformation {
   std::uint32_t module_count = 0;
   std::uint64_t tsc_frequency_hz = 0;
   /// x2APIC id of each logical processor.
-  std::array<std::uint32_t, kMaxLogicalProcessors> apic_ids{};
+  std::span<const std::uint32_t> apic_ids;
   std::array<MemoryRange, kMaxMemoryRanges> memory_ranges{};
   std::array<BootModule, kMaxBootModules> modules{};
 };

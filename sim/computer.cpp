@@ -24,10 +24,11 @@ Computer::Computer(WorldConfiguration configuration, Decider& decider)
     : configuration_(std::move(configuration)),
       decider_(decider),
       memory_(configuration_.memory_bytes),
-      capabilities_(vtx::haswell()) {
+      capabilities_(vtx::haswell()),
+      turns_(std::clamp(configuration_.logical_processors, 1u, kMaxLogicalProcessors)) {
   if (configuration_.logical_processors == 0 ||
-      configuration_.logical_processors > machine::kMaxLogicalProcessors) {
-    throw std::invalid_argument("a computer has 1 to 64 logical processors");
+      configuration_.logical_processors > kMaxLogicalProcessors) {
+    throw std::invalid_argument("a computer has 1 to 1,024 logical processors");
   }
   if (configuration_.hypervisor.entry == nullptr) {
     throw std::invalid_argument("a computer needs a hypervisor to boot");

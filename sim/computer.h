@@ -2,6 +2,7 @@
 // current_computer, one per operating system thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -67,11 +68,21 @@ class Computer final : private BoardHost, private HashListener {
       reach_boundary();
     }
   }
-  /// As pass(0), whatever the horizon.
-  void reach_boundary();
+  /// As pass(0), whatever the horizon: takes turns, and the events of this processor.
+  void look_around();
   /// Time passes in computation that no other actor sees, but that events of this processor cut
   /// short.
-  void spend(std::uint64_t nanoseconds);
+  void spend(std::uint64_t nanoseconds) {
+    do {
+      const LogicalProcessor& self = *here_;
+      const std::uint64_t timer = self.in_guest ? self.preemption_ns : kNever;
+      const std::uint64_t until = std::min(events_.next_ns(), timer);
+      const std::uint64_t free = until > self.now ? until - self.now : 1;
+      const std::uint64_t step = std::min(nanoseconds, free);
+      nanoseconds -= step;
+      pass(step);
+    } while (nanoseconds != 0);
+  }
   /// Sleeps until an interrupt is requested of the executing processor, or until `until_ns`.
   void sleep(std::uint64_t until_ns);
 
@@ -108,12 +119,12 @@ class Computer final : private BoardHost, private HashListener {
   };
 
   void require_hypervisor(const char* operation) {
-    if (context().is_guest()) [[unlikely]] {
+    if (here_->in_guest) [[unlikely]] {
       wrong_link_set(operation);
     }
   }
   void require_guest(const char* operation) {
-    if (!context().is_guest()) [[unlikely]] {
+    if (!here_->in_guest) [[unlikely]] {
       wrong_link_set(operation);
     }
   }
@@ -179,9 +190,10 @@ class Computer final : private BoardHost, private HashListener {
   [[nodiscard]] std::uint32_t decide(const machine::Site& site, std::uint32_t domain) override;
   void send_interrupt(LogicalProcessor& from, const InterruptCommand& command);
 
-  /// A processor that does not run acts at another time than before.
-  void set_turn(const LogicalProcessor& processor) {
-    turns_.set(processor.index, processor.next_ns());
+  /// A processor that sleeps acts at another time than before.
+  void set_turn(const LogicalProcessor& sleeper) {
+    turns_.insert_sleeper(sleeper.index, sleeper.wake_ns);
+    bring_horizon_to(sleeper.wake_ns);
   }
 
   // --- Ends --------------------------------------------------------------------------------------
@@ -215,12 +227,26 @@ class Computer final : private BoardHost, private HashListener {
 
   // Turns (scheduler.cpp).
   void run_to_the_end();
-  /// Who acts first, and when: a processor, or null for an event. kNever: nobody.
-  [[nodiscard]] LogicalProcessor* first(std::uint64_t& at_ns);
+  /// The horizon of the executing processor was reached.
+  void reach_boundary();
+  /// Who acts first of the processors that do not run, off the order of turns.
+  [[nodiscard, gnu::always_inline]] LogicalProcessor& take_first_processor();
+  /// The same; null if an event comes before.
+  [[nodiscard]] LogicalProcessor* take_first();
   /// Comes back when the executing processor is first.
   void give_turns();
-  void enter(LogicalProcessor& processor);
-  void set_horizon(LogicalProcessor& processor);
+  [[gnu::always_inline]] void switch_processors(LogicalProcessor& from, LogicalProcessor& to);
+  [[gnu::always_inline]] void enter(LogicalProcessor& processor);
+  [[gnu::always_inline]] void set_horizon(LogicalProcessor& processor);
+  void set_look(LogicalProcessor& processor);
+  void count_progress() {
+    progress_.store(progress_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void bring_horizon_to(std::uint64_t at_ns) {
+    if (here_ != nullptr) {
+      here_->horizon = std::min(here_->horizon, at_ns);
+    }
+  }
   void stall(LogicalProcessor& processor);
 
   // Guests (guest_execution.cpp).
@@ -256,6 +282,7 @@ class Computer final : private BoardHost, private HashListener {
   TraceHash hash_;
   Properties properties_;
   machine::BootInformation boot_information_;
+  std::vector<std::uint32_t> apic_ids_;
   std::unique_ptr<Board> board_;
   StackPool stacks_;
   std::vector<std::unique_ptr<LogicalProcessor>> processors_;

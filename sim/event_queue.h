@@ -26,15 +26,17 @@ class EventQueue {
   void schedule(std::uint64_t at_ns, EventHandler& handler, std::uint64_t token) {
     heap_.push_back({at_ns, next_sequence_++, &handler, token});
     std::push_heap(heap_.begin(), heap_.end(), later);
+    next_ns_ = heap_[0].at_ns;
   }
 
-  [[nodiscard]] std::uint64_t next_ns() const { return heap_.empty() ? kNever : heap_[0].at_ns; }
+  [[nodiscard]] std::uint64_t next_ns() const { return next_ns_; }
 
   /// Takes the next event off the queue and lets it happen.
   void run_next() {
     std::pop_heap(heap_.begin(), heap_.end(), later);
     const Entry entry = heap_.back();
     heap_.pop_back();
+    next_ns_ = heap_.empty() ? kNever : heap_[0].at_ns;
     entry.handler->happen(entry.token);
   }
 
@@ -50,6 +52,7 @@ class EventQueue {
   }
 
   std::vector<Entry> heap_;
+  std::uint64_t next_ns_ = kNever;
   std::uint64_t next_sequence_ = 0;
 };
 

@@ -68,8 +68,8 @@ machine::VmxResult Computer::enter_guest(machine::EntryKind kind,
   if (guest != nullptr) {
     guest->entry_event = entry.event;
     guest->on = &processor;
-    processor.running = guest;
-    processor.horizon = 0;
+    processor.run(*guest);
+    processor.look_soon();
     watch_switch(&processor);
     const std::uint64_t entered_ns = processor.now;
     // The guest may be gone when its processor is back.
@@ -169,7 +169,7 @@ Resume Computer::exit_guest(const vtx::Exit& cause, std::uint32_t length,
     processor.now += cost::kVmExit;
     ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
     guest.on = nullptr;
-    processor.running = processor.hypervisor;
+    processor.run(*processor.hypervisor);
     watch_switch(&processor);
     guest.fiber.switch_to(processor.hypervisor->fiber);
   }
@@ -220,7 +220,7 @@ void Computer::deliver(const vtx::Event& event) {
   if (event.type == vtx::EventType::kNmi) {
     processor.vtx.iret();
   }
-  processor.horizon = 0;
+  processor.look_soon();
 }
 
 Resume Computer::raise(const machine::Exception& exception, machine::Exception* caught) {

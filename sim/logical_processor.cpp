@@ -28,7 +28,7 @@ void LogicalProcessor::wake(std::uint64_t at_ns) {
     wake_ns = std::min(wake_ns, at_ns);
     computer_.set_turn(*this);
   } else {
-    horizon = 0;
+    look_soon();
   }
 }
 

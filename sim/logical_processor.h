@@ -22,27 +22,42 @@ class LogicalProcessor final : private vtx::Platform, private ApicHost, private 
 
   /// An interrupt from a processor is on its way and arrives at `at_ns`.
   void deliver_later(std::uint64_t at_ns, const InterruptCommand& command);
-  /// Sleeps no longer than until `at_ns`.
+  /// Sleeps no longer than until `at_ns`; if it does not sleep, looks around at once.
   void wake(std::uint64_t at_ns);
-  /// When it acts next; kNever while nothing but an interrupt can wake it.
-  [[nodiscard]] std::uint64_t next_ns() const { return sleeping ? wake_ns : now; }
+  /// The next operation that others can see looks around before.
+  void look_soon() {
+    look_ns = 0;
+    horizon = 0;
+  }
 
-  const std::uint32_t index;
-  std::uint64_t now = 0;
-  /// Operations that others can see go on without a look around while `now` is before this.
+  /// Executes the context from now on.
+  void run(Context& context) {
+    running = &context;
+    in_guest = context.is_guest();
+  }
+
+  // What every turn needs, on one line of the host's cache.
+  alignas(64) std::uint64_t now = 0;
+  /// Operations that others can see go on while `now` is before this: then it is the turn of
+  /// another processor or of an event, or look_ns has come.
   std::uint64_t horizon = 0;
+  /// When the processor itself has to look around: for interrupts, timers of its guest, stalls.
+  std::uint64_t look_ns = 0;
   std::uint64_t next_stall = 0;
-  bool sleeping = true;
   std::uint64_t wake_ns = kNever;
+  Context* running = nullptr;
+  /// When the preemption timer of the running guest ends it.
+  std::uint64_t preemption_ns = kNever;
+  const std::uint32_t index;
+  bool sleeping = true;
+  bool in_guest = false;
   /// Of the hypervisor; a guest's is in its RFLAGS.
   bool interrupts_enabled = false;
   bool nmi_pending = false;
-  Context* running = nullptr;
+
   Context* hypervisor = nullptr;
   /// While a guest runs: its registers as the last exit or entry had them.
   machine::GuestRegisters registers;
-  /// When the preemption timer of the running guest ends it.
-  std::uint64_t preemption_ns = kNever;
   LocalApic apic;
   vtx::Processor vtx;
 

@@ -1,5 +1,7 @@
 #include "sim/physical_processor.h"
 
+#include <algorithm>
+
 #include "machine/x86.h"
 #include "sim/computer.h"
 
@@ -49,9 +51,10 @@ machine::CpuidResult physical_cpuid(const Computer& computer, const LogicalProce
   switch (leaf) {
     case 0:
       return {0x15, kVendorB, kVendorC, kVendorD};
-    case 1:
+    case 1:  // identifiers of eight bits; those of leaf 0BH are whole
       return {kSignature,
-              (processor.index << 24) | (computer.configuration().logical_processors << 16) | 0x800,
+              (processor.index << 24) |
+                  (std::min(computer.configuration().logical_processors, 0xFFu) << 16) | 0x800,
               kFeaturesC, kFeaturesD};
     case 0xB:
       return topology(computer, processor, subleaf);

@@ -63,8 +63,9 @@ void Computer::load_modules() {
   boot.tsc_frequency_hz = configuration_.tsc_frequency_hz;
   boot.logical_processor_count = configuration_.logical_processors;
   for (std::uint32_t index = 0; index < boot.logical_processor_count; ++index) {
-    boot.apic_ids[index] = index;
+    apic_ids_.push_back(index);
   }
+  boot.apic_ids = apic_ids_;
   const auto add_range = [&](std::uint64_t base, std::uint64_t end) {
     if (end > base) {
       boot.memory_ranges[boot.memory_range_count++] = {base, end - base};
@@ -104,7 +105,7 @@ void Computer::start_processors() {
     Context& context = add_context(hypervisor, kHypervisorStackBytes, &run_hypervisor);
     context.on = &processor;
     processor.hypervisor = &context;
-    processor.running = &context;
+    processor.run(context);
     processor.next_stall = configuration_.stall_interval_ns == 0 ? kNever : 0;
     processor.wake_ns = index == 0 ? 0 : 1 + decide(kProcessorStart, cost::kProcessorStartSpread);
     set_turn(processor);

@@ -10,7 +10,7 @@ namespace {
 constexpr machine::Site kTie{"sim.schedule.tie"};
 constexpr machine::Site kStall{"sim.schedule.stall"};
 
-/// Without events a processor looks around after this much time: for limits and the watchdog.
+/// After this much time a processor looks around in any case: for limits and the watchdog.
 constexpr std::uint64_t kLongestTurnNs = 1'000'000;
 
 /// How long a stall is: mostly less than an operation or two of others take, now and then so long
@@ -21,59 +21,85 @@ constexpr std::uint64_t stall_length_ns(std::uint32_t draw) {
 
 }  // namespace
 
-LogicalProcessor* Computer::first(std::uint64_t& at_ns) {
-  at_ns = turns_.earliest();
-  if (const std::uint64_t event = events_.next_ns(); event <= at_ns) {
-    at_ns = event;
-    return nullptr;
-  }
-  const std::uint32_t equals = turns_.count(at_ns);
-  const std::uint32_t chosen = equals > 1 ? decide(kTie, equals) : 0;
-  return processors_[turns_.find(at_ns, chosen)].get();
+inline LogicalProcessor& Computer::take_first_processor() {
+  return *processors_[turns_.take([this](std::uint32_t equals) { return decide(kTie, equals); })];
 }
 
-// Whoever runs is not in the order of turns.
-void Computer::enter(LogicalProcessor& processor) {
+LogicalProcessor* Computer::take_first() {
+  return events_.next_ns() <= turns_.earliest() ? nullptr : &take_first_processor();
+}
+
+// It is not in the order of turns while it runs.
+inline void Computer::enter(LogicalProcessor& processor) {
   if (processor.sleeping) {
     processor.now = std::max(processor.now, processor.wake_ns);
     processor.wake_ns = kNever;
     processor.sleeping = false;
+    processor.look_soon();
   }
-  turns_.set(processor.index, kNever);
   here_ = &processor;
+}
+
+inline void Computer::switch_processors(LogicalProcessor& from, LogicalProcessor& to) {
+  // Whether it is another one: in arithmetic, as a decision is nothing to guess.
+  result_.context_switches +=
+      ((from.index ^ to.index) + (kMaxLogicalProcessors - 1)) / kMaxLogicalProcessors;
+  watch_switch(&to);
+  enter(to);
+  from.running->fiber.switch_to(to.running->fiber);
 }
 
 void Computer::give_turns() {
   LogicalProcessor& self = *here_;
-  if (!self.sleeping && self.now < turns_.earliest() && self.now < events_.next_ns()) {
+  if (self.sleeping) {
+    turns_.insert_sleeper(self.index, self.wake_ns);
+  } else if (self.now < turns_.earliest() && self.now < events_.next_ns()) {
     return;
-  }
-  set_turn(self);
-  std::uint64_t at_ns = 0;
-  LogicalProcessor* const next = first(at_ns);
-  if (next == &self) {
-    enter(self);
-    return;
-  }
-  ++result_.context_switches;
-  watch_switch(next);
-  if (next != nullptr) {
-    enter(*next);
-    self.running->fiber.switch_to(next->running->fiber);
   } else {
+    turns_.insert(self.index, self.now);
+  }
+  if (LogicalProcessor* const next = take_first()) {
+    switch_processors(self, *next);
+  } else {
+    ++result_.context_switches;
+    watch_switch(nullptr);
     here_ = nullptr;
     event_ns_ = self.now;
     self.running->fiber.switch_to(main_);
   }
 }
 
-void Computer::set_horizon(LogicalProcessor& processor) {
-  std::uint64_t horizon = std::min(processor.now + kLongestTurnNs, processor.next_stall);
-  horizon = std::min(horizon, events_.next_ns());
-  if (processor.running->is_guest()) {
-    horizon = std::min(horizon, processor.preemption_ns);
+void Computer::set_look(LogicalProcessor& processor) {
+  const std::uint64_t limit = configuration_.limits.virtual_ns;
+  std::uint64_t look = std::min(processor.now + kLongestTurnNs, processor.next_stall);
+  look = std::min(look, limit == kNever ? kNever : limit + 1);
+  if (processor.in_guest) {
+    look = std::min(look, processor.preemption_ns);
   }
-  processor.horizon = std::min(horizon, turns_.earliest());
+  processor.look_ns = look;
+}
+
+inline void Computer::set_horizon(LogicalProcessor& processor) {
+  const std::uint64_t others = std::min(events_.next_ns(), turns_.earliest());
+  processor.horizon = std::min(processor.look_ns, others);
+}
+
+// The common case is here: it is somebody's turn, and nothing else is the matter.
+void Computer::reach_boundary() {
+  LogicalProcessor& self = *here_;
+  if (self.now >= self.look_ns || self.now >= events_.next_ns()) [[unlikely]] {
+    look_around();
+    return;
+  }
+  count_progress();
+  const std::uint32_t next = turns_.exchange(
+      self.index, self.now, [this](std::uint32_t equals) { return decide(kTie, equals); });
+  switch_processors(self, *processors_.data()[next].get());
+  if (self.now >= self.look_ns) [[unlikely]] {
+    look_around();
+    return;
+  }
+  set_horizon(self);
 }
 
 void Computer::stall(LogicalProcessor& processor) {
@@ -83,8 +109,8 @@ void Computer::stall(LogicalProcessor& processor) {
   processor.next_stall = processor.now + interval / 32 * (1 + (draw >> 6));
 }
 
-void Computer::reach_boundary() {
-  progress_.store(progress_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+void Computer::look_around() {
+  count_progress();
   if (hash_.operations() >= configuration_.limits.operations) {
     finish(Outcome::kOperationLimit);
   }
@@ -97,7 +123,7 @@ void Computer::reach_boundary() {
     }
     give_turns();
     LogicalProcessor& self = *here_;
-    if (self.running->is_guest()) {
+    if (self.in_guest) {
       if (!take_guest_event()) {
         break;
       }
@@ -107,21 +133,8 @@ void Computer::reach_boundary() {
       break;
     }
   }
+  set_look(*here_);
   set_horizon(*here_);
-}
-
-void Computer::spend(std::uint64_t nanoseconds) {
-  do {
-    const LogicalProcessor& self = *here_;
-    std::uint64_t until = events_.next_ns();
-    if (self.running->is_guest()) {
-      until = std::min(until, self.preemption_ns);
-    }
-    const std::uint64_t free = until > self.now ? until - self.now : 1;
-    const std::uint64_t step = std::min(nanoseconds, free);
-    nanoseconds -= step;
-    pass(step);
-  } while (nanoseconds != 0);
 }
 
 void Computer::sleep(std::uint64_t until_ns) {
@@ -136,15 +149,14 @@ void Computer::sleep(std::uint64_t until_ns) {
 
 void Computer::run_to_the_end() {
   while (!ended_) {
-    std::uint64_t at_ns = 0;
-    LogicalProcessor* const next = first(at_ns);
+    const std::uint64_t at_ns = std::min(turns_.earliest(), events_.next_ns());
     if (at_ns == kNever) {
       violation("no deadlock", "every processor sleeps and nothing is left to happen");
     }
     if (at_ns > configuration_.limits.virtual_ns) {
       finish(Outcome::kTimeLimit);
     }
-    if (next != nullptr) {
+    if (LogicalProcessor* const next = take_first()) {
       enter(*next);
       watch_switch(next);
       main_.switch_to(next->running->fiber);
@@ -157,9 +169,7 @@ void Computer::run_to_the_end() {
 
 void Computer::schedule(std::uint64_t at_ns, EventHandler& handler, std::uint64_t token) {
   events_.schedule(at_ns, handler, token);
-  if (here_ != nullptr) {
-    here_->horizon = std::min(here_->horizon, at_ns);
-  }
+  bring_horizon_to(at_ns);
 }
 
 }  // namespace sim

@@ -343,7 +343,7 @@ void enable_interrupts() {
   set_interrupt_flag(true);
   self.record(Operation::kEnableInterrupts, 0, 0, 0);
   ++self.context().position;
-  self.reach_boundary();
+  self.look_around();
 }
 
 bool interrupts_enabled() {

@@ -1,5 +1,7 @@
 #include "sim/trace_hash.h"
 
+#include <xxh_x86dispatch.h>
+
 #include <algorithm>
 
 namespace sim {
@@ -43,7 +45,8 @@ std::uint64_t TraceHash::reach_limit() {
 void TraceHash::flush() {
   const auto words = static_cast<std::size_t>(cursor_ - buffer_.data());
   if (enabled_) {
-    XXH3_64bits_update(&state_, buffer_.data(), words * sizeof(std::uint64_t));
+    // By the widest vectors that the host has: the value is the same.
+    XXH3_64bits_update_dispatch(&state_, buffer_.data(), words * sizeof(std::uint64_t));
   }
   flushed_ += words / kWords;
   cursor_ = buffer_.data();
@@ -58,8 +61,8 @@ std::vector<PastOperation> TraceHash::latest(std::size_t count) const {
     slot = (slot + kBufferOperations - 1) % kBufferOperations;
     const std::uint64_t* const words = buffer_.data() + slot * kWords;
     found[index] = {static_cast<Operation>(words[0] & 0xFF),
-                    static_cast<std::uint32_t>(words[0] >> 8) & 0xFF, words[1], words[0] >> 16,
-                    words[2]};
+                    static_cast<std::uint32_t>(words[0] >> kProcessorShift) & 0xFFFF, words[1],
+                    words[0] >> kSecondShift, words[2]};
   }
   return found;
 }

@@ -55,8 +55,9 @@ class TraceHash {
                     std::uint64_t second, std::uint64_t result) {
     std::uint64_t* const words = cursor_;
     // The second operand is seldom wide: what of it does not fit is mixed into the first.
-    words[0] = static_cast<std::uint64_t>(kind) | (std::uint64_t{processor} << 8) | (second << 16);
-    words[1] = first + (second >> 48) * kOdd;
+    words[0] = static_cast<std::uint64_t>(kind) | (std::uint64_t{processor} << kProcessorShift) |
+               (second << kSecondShift);
+    words[1] = first + (second >> (64 - kSecondShift)) * kOdd;
     words[2] = result;
     cursor_ = words + kWords;
     if (cursor_ >= limit_) [[unlikely]] {
@@ -80,7 +81,9 @@ class TraceHash {
 
  private:
   static constexpr std::size_t kWords = 3;
-  static constexpr std::size_t kBufferOperations = 512;
+  static constexpr std::uint32_t kProcessorShift = 8;
+  static constexpr std::uint32_t kSecondShift = 24;
+  static constexpr std::size_t kBufferOperations = 128;
   static constexpr std::uint64_t kOdd = 0x9E37'79B9'7F4A'7C15;
 
   std::uint64_t reach_limit();

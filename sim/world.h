@@ -25,6 +25,9 @@ class Computer;
 
 using Bytes = std::vector<std::byte>;
 
+/// A program above the seam may have a lower limit of its own.
+inline constexpr std::uint32_t kMaxLogicalProcessors = 1024;
+
 /// A kernel as the simulator runs it: native functions, and the shape of the image that stands for
 /// it in simulated memory.
 struct GuestProgram {

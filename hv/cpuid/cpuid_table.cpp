@@ -114,7 +114,7 @@ CpuidResult hypervisor_cpuid(const CpuidSubject& subject, std::uint32_t leaf) {
                   Recommendations::kExProcessorMasks,
               kSpinRetries, 0, 0};
     case kCpuidLimits:
-      return {kMaxVirtualProcessors, machine::kMaxLogicalProcessors, 0, 0};
+      return {kMaxVirtualProcessors, kMaxLogicalProcessors, 0, 0};
     case kCpuidHardwareFeatures:
       return {HardwareFeatures::kMsrBitmaps | HardwareFeatures::kSecondLevelTranslation |
                   HardwareFeatures::kUnrestrictedGuest,

@@ -9,9 +9,9 @@
 #include <array>
 #include <cstdint>
 
+#include "hv/hypervisor_limits.h"
 #include "hv/processor/deadline_heap.h"
 #include "hv/processor/schedulable.h"
-#include "machine/boot.h"
 
 namespace hv {
 
@@ -87,7 +87,7 @@ class Scheduler {
   [[nodiscard]] std::uint32_t processor_for(const Schedulable& element, std::uint64_t now,
                                             std::uint32_t except_lp);
 
-  std::array<Slot, machine::kMaxLogicalProcessors> slots_{};
+  std::array<Slot, kMaxLogicalProcessors> slots_{};
   ReadyQueue shared_;
   std::uint32_t lp_count_;
   std::uint64_t slice_ticks_;

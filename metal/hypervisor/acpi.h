@@ -4,14 +4,14 @@
 #include <array>
 #include <cstdint>
 
-#include "machine/boot.h"
+#include "metal/hypervisor/processor_state.h"
 
 namespace metal {
 
 struct ProcessorList {
   std::uint32_t count = 0;
   /// Local APIC ids, in the order of the table.
-  std::array<std::uint32_t, machine::kMaxLogicalProcessors> apic_ids{};
+  std::array<std::uint32_t, kMaxLogicalProcessors> apic_ids{};
 };
 
 /// Enabled processors of the MADT that `root_pointer` (RSDP, ACPI 5.2.5) leads to; empty if there

@@ -1,5 +1,6 @@
 #include "metal/hypervisor/other_processors.h"
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 
@@ -32,6 +33,7 @@ constexpr std::uint64_t kMicrosecondsToAnswer = 100'000;
 // One processor starts at a time: these are the words between it and the first one.
 constinit std::uint32_t starting_index = 0;
 constinit const machine::BootInformation* boot_information = nullptr;
+constinit std::array<std::uint32_t, kMaxLogicalProcessors> apic_ids{};
 constinit machine::Shared<std::uint32_t> last_started{0};
 constinit machine::Shared<std::uint32_t> may_go{0};
 
@@ -71,19 +73,20 @@ void switch_x2apic_on() {
 void start_other_processors(const ProcessorList& list, machine::BootInformation& information) {
   switch_x2apic_on();
   const auto own_id = static_cast<std::uint32_t>(machine::read_msr(x86::kX2ApicId));
-  information.apic_ids[0] = own_id;
+  apic_ids[0] = own_id;
   information.logical_processor_count = 1;
   boot_information = &information;
   std::memcpy(reinterpret_cast<void*>(TRAMPOLINE_ADDRESS), metal_trampoline_begin,
               static_cast<std::size_t>(metal_trampoline_end - metal_trampoline_begin));
   for (std::uint32_t entry = 0; entry < list.count; ++entry) {
     const std::uint32_t index = information.logical_processor_count;
-    if (list.apic_ids[entry] != own_id && index < machine::kMaxLogicalProcessors &&
+    if (list.apic_ids[entry] != own_id && index < kMaxLogicalProcessors &&
         start(list.apic_ids[entry], index, information.tsc_frequency_hz)) {
-      information.apic_ids[index] = list.apic_ids[entry];
+      apic_ids[index] = list.apic_ids[entry];
       ++information.logical_processor_count;
     }
   }
+  information.apic_ids = std::span(apic_ids).first(information.logical_processor_count);
 }
 
 void release_other_processors() { may_go.store(1); }

@@ -41,7 +41,7 @@ struct [[gnu::packed]] TablePointer {
   std::uint64_t base;
 };
 
-constinit std::array<ProcessorState, machine::kMaxLogicalProcessors> states{};
+constinit std::array<ProcessorState, kMaxLogicalProcessors> states{};
 
 constexpr std::uint64_t kAvailableTaskState = 0x89;
 

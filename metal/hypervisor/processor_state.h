@@ -6,6 +6,9 @@
 
 namespace metal {
 
+/// The others of a larger machine are not started.
+inline constexpr std::uint32_t kMaxLogicalProcessors = 64;
+
 /// Loads the descriptor tables, task state and GS of the executing processor, which is `index`.
 void load_processor_state(std::uint32_t index);
 

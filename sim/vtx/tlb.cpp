@@ -27,7 +27,7 @@ Tlb::Tlb(std::size_t bound_slots) : bound_(std::max(bound_slots, kInitialSlots))
 void Tlb::forget_fast() {
   epoch_ += std::uint64_t{1} << kPageBits;
   if (epoch_ == 0) {  // all 2^28 epochs were used: none of their entries may come back
-    fast_.fill(FastEntry{});
+    std::ranges::fill(fast_, FastEntry{});
     epoch_ = std::uint64_t{1} << kPageBits;
   }
 }

@@ -57,7 +57,7 @@ class Tlb {
   /// The small cache in front: hits are translations of the current tags.
   [[nodiscard]] std::optional<machine::Spa> find_fast(machine::Gpa address, Access access) const {
     const std::uint64_t page = address.page().value();
-    const FastEntry& entry = fast_[page % kFastEntries];
+    const FastEntry& entry = fast_.data()[page % kFastEntries];
     const auto wanted = static_cast<std::uint64_t>(access);
     if (entry.key != (epoch_ | page) || (entry.value & wanted) != wanted) {
       return std::nullopt;
@@ -143,7 +143,8 @@ class Tlb {
   void forget_fast();
   [[nodiscard]] std::uint64_t& vpid_valid_since(std::uint16_t vpid);
 
-  std::array<FastEntry, kFastEntries> fast_{};
+  /// Apart: who schedules processors by the thousand touches other pages.
+  std::vector<FastEntry> fast_ = std::vector<FastEntry>(kFastEntries);
   std::uint64_t epoch_ = 0;  // in bits 63:36
   std::uint64_t clock_ = 1;
   std::uint64_t everything_valid_since_ = 0;

@@ -128,3 +128,12 @@ TEST_CASE("an interrupt to oneself waits until interrupts are enabled", "[hv][ap
   INFO(result.error << (result.violations.empty() ? "" : result.violations[0].message));
   CHECK(result.passed());
 }
+
+TEST_CASE("a computer with more processors than the hypervisor's tables hold is refused at boot",
+          "[hv][root]") {
+  CHECK(run(world(discover, 64)).passed());
+  const sim::RunResult refused = run(world(discover, 65));
+  REQUIRE(refused.violations.size() == 1);
+  CHECK(refused.violations[0].property == "invariant");
+  CHECK_THAT(refused.violations[0].message, Catch::Contains("kMaxLogicalProcessors"));
+}

@@ -203,7 +203,7 @@ TEST_CASE("no wake-up is lost between a check and sti_hlt", "[sim][interrupt]") 
 
 TEST_CASE("a wake-up that can be lost is lost for some seeds", "[sim][interrupt]") {
   std::uint32_t lost = 0;
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
     sim::SeededDecider decider(seed);
     sim::World world(pair(boot_pair<false>), decider);
     lost += world.run().passed() ? 0 : 1;

@@ -1,5 +1,6 @@
 // The smallest worlds: a tiny hypervisor and one guest, and what each end sees of the other.
 #include <catch2/catch.hpp>
+#include <stdexcept>
 
 #include "machine/guest.h"
 #include "machine/machine.h"
@@ -224,4 +225,30 @@ TEST_CASE("locks are taken in ascending rank", "[sim][world]") {
   const sim::RunResult result = tiny::run_world(tiny::world(hypervisor, [] {}));
   REQUIRE(result.violations.size() == 1);
   CHECK(result.violations[0].property == "lock order");
+}
+
+TEST_CASE("a computer has as many as 1,024 logical processors, all of which run", "[sim][world]") {
+  // Processor 0 waits for the others; each adds its number and the last one's sum ends the run.
+  const auto hypervisor = [](const machine::BootInformation& information, std::uint32_t lp) {
+    auto& sum = *reinterpret_cast<machine::Shared<std::uint64_t>*>(machine::arena().data());
+    INVARIANT(information.apic_ids.size() == information.logical_processor_count);
+    INVARIANT(machine::cpuid(0xB, 0).edx == information.apic_ids[lp]);
+    sum.fetch_add(lp);
+    const std::uint64_t count = information.logical_processor_count;
+    while (lp != 0 || sum.load() != count * (count - 1) / 2) {
+      machine::spend(10'000);
+    }
+    machine::stop(0);
+  };
+  for (const std::uint32_t count : {1u, 2u, 65u, 1000u, 1024u}) {
+    sim::WorldConfiguration configuration;
+    configuration.logical_processors = count;
+    configuration.hypervisor.entry = hypervisor;
+    CHECK(tiny::run_world(configuration).passed());
+  }
+  sim::WorldConfiguration configuration;
+  configuration.logical_processors = 1025;
+  configuration.hypervisor.entry = hypervisor;
+  sim::SeededDecider decider(1);
+  CHECK_THROWS_AS(sim::World(configuration, decider), std::invalid_argument);
 }
