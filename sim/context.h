@@ -67,9 +67,12 @@ struct HeldLock {
 
 struct Context {
   Context(Stack stack, FiberEntry entry, Program& owner, std::uint32_t number)
-      : fiber(stack, entry, this), program(owner), id(number) {}
+      : fiber(stack, number * kStackStep % machine::kPageSize, entry, this),
+        program(owner),
+        id(number),
+        guest(owner.kernel != nullptr) {}
 
-  [[nodiscard]] bool is_guest() const { return program.kernel != nullptr; }
+  [[nodiscard]] bool is_guest() const { return guest; }
   /// Where the guest stands, in the only form that software above the seam sees.
   [[nodiscard]] std::uint64_t rip() const {
     return kSyntheticRip | (std::uint64_t{id} << kPositionBits) |
@@ -80,12 +83,15 @@ struct Context {
     return static_cast<std::uint32_t>((rip & (kSyntheticRip - 1)) >> kPositionBits);
   }
 
+  /// Prime to the cache lines of a page, in lines.
+  static constexpr std::size_t kStackStep = std::size_t{9} * 64;
   static constexpr std::uint64_t kSyntheticRip = std::uint64_t{1} << 46;
   static constexpr std::uint32_t kPositionBits = 24;
 
   Fiber fiber;
   Program& program;
-  std::uint32_t id;
+  const std::uint32_t id;
+  const bool guest;
   bool boot_processor = false;
   /// The processor that runs it; null while it is not entered.
   LogicalProcessor* on = nullptr;

@@ -17,6 +17,16 @@ void forget_frames([[maybe_unused]] const Stack& stack) {
 #endif
 }
 
+/// Where a new fiber begins: nobody has called it.
+[[gnu::naked]] void start() {
+  asm(".cfi_undefined rip\n\t"
+      "popq %rax\n\t"
+      "popq %rdi\n\t"
+      "xorl %ebp, %ebp\n\t"
+      "call *%rax\n\t"
+      "ud2");
+}
+
 }  // namespace
 
 StackPool::~StackPool() {
@@ -48,25 +58,28 @@ void StackPool::give_back(Stack stack) {
   free_[stack.size_bytes].push_back(stack);
 }
 
-Fiber::Fiber(Stack stack, FiberEntry entry, void* argument)
+Fiber::Fiber(Stack stack, std::size_t unused_bytes, FiberEntry entry, void* argument)
     : stack_(stack), entry_(entry), argument_(argument) {
-  context_ = boost::context::detail::make_fcontext(stack.bottom + stack.size_bytes,
-                                                   stack.size_bytes, &Fiber::begin);
+  // What start() takes off the stack; it leaves the stack aligned.
+  auto* const top = reinterpret_cast<void**>(stack.bottom + stack.size_bytes - unused_bytes);
+  top[-1] = nullptr;
+  top[-2] = nullptr;
+  top[-3] = this;
+  top[-4] = reinterpret_cast<void*>(&Fiber::begin);
+  place_.stack_pointer = top - 4;
+  place_.address = reinterpret_cast<void*>(&start);
 }
 
-void Fiber::begin(boost::context::detail::transfer_t transfer) {
-  Fiber& from = *static_cast<Fiber*>(transfer.data);
+void Fiber::begin(Fiber* self) {
 #ifdef CHRONOVISOR_ADDRESS_SANITIZER
   const void* bottom = nullptr;
   std::size_t size_bytes = 0;
   __sanitizer_finish_switch_fiber(nullptr, &bottom, &size_bytes);
-  if (from.stack_.bottom == nullptr) {
-    from.stack_ = {static_cast<std::byte*>(const_cast<void*>(bottom)), size_bytes};
+  if (self->left_->stack_.bottom == nullptr) {
+    self->left_->stack_ = {static_cast<std::byte*>(const_cast<void*>(bottom)), size_bytes};
   }
 #endif
-  arrive(transfer);
-  const Fiber& self = *from.next_;
-  self.entry_(self.argument_);
+  self->entry_(self->argument_);
   __builtin_trap();
 }
 
