@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <utility>
+#include <vector>
 
 #include "bench/measure.h"
 #include "hv/boot.h"
@@ -16,14 +18,27 @@
 namespace {
 
 constexpr std::uint64_t kOperations = 400'000;
+constexpr std::uint64_t kWarmUp = kOperations / 16;
 
-/// Runs a world to its end; returns nanoseconds per operation.
-double run(sim::WorldConfiguration configuration, std::uint64_t operations) {
+/// All processors start at the same time; all else is drawn as in any run.
+class TogetherDecider final : public sim::Decider {
+ public:
+  [[nodiscard]] std::uint32_t decide(const machine::Site& site, std::uint32_t domain,
+                                     std::uint64_t operation) override {
+    return site.id() == kStart.id() ? kStartNs - 1 : seeded_.decide(site, domain, operation);
+  }
+
+ private:
+  static constexpr machine::Site kStart{"sim.start.processor"};
+  static constexpr std::uint32_t kStartNs = 1000;
+  sim::SeededDecider seeded_{1};
+};
+
+sim::RunResult run(sim::WorldConfiguration configuration) {
   configuration.limits.virtual_ns = ~std::uint64_t{0};
-  sim::SeededDecider decider(1);
+  TogetherDecider decider;
   sim::World world(std::move(configuration), decider);
-  sim::RunResult result;
-  const double elapsed = bench::nanoseconds_of([&] { result = world.run(); });
+  sim::RunResult result = world.run();
   if (!result.passed()) {
     std::cerr << "the world did not end well: " << result.error << '\n';
     for (const sim::Violation& violation : result.violations) {
@@ -31,15 +46,27 @@ double run(sim::WorldConfiguration configuration, std::uint64_t operations) {
     }
     std::abort();
   }
-  return elapsed / static_cast<double>(operations);
+  return result;
+}
+
+/// In a world: times `operations` of them, after some to warm up.
+template <class Operate>
+void time_operations(std::uint64_t operations, Operate operate) {
+  for (std::uint64_t index = 0; index < kWarmUp; ++index) {
+    operate(index);
+  }
+  bench::stopwatch().start();
+  for (std::uint64_t index = 0; index < operations; ++index) {
+    operate(index);
+  }
+  bench::stopwatch().stop();
 }
 
 // --- VM exit and entry ---------------------------------------------------------------------------
 
 void exit_again_and_again() {
-  for (std::uint64_t index = 0; index < kOperations; ++index) {
-    benchmark::DoNotOptimize(machine::cpuid(1, 0));
-  }
+  time_operations(kOperations,
+                  [](std::uint64_t) { benchmark::DoNotOptimize(machine::cpuid(1, 0)); });
   for (;;) {
     static_cast<void>(machine::hypercall(machine::Gpa(tiny::kHypercallPage), 0, 0, 0));
   }
@@ -60,7 +87,8 @@ void vm_exit_and_entry(benchmark::State& state) {
   bench::SwitchRatio ratio;
   for (auto unused : state) {
     static_cast<void>(unused);
-    ratio.add(run(tiny::world(enter_hypervisor, exit_again_and_again), kOperations));
+    static_cast<void>(run(tiny::world(enter_hypervisor, exit_again_and_again)));
+    ratio.add_measured(kOperations);
   }
   ratio.report(state);
 }
@@ -72,9 +100,9 @@ void call_again_and_again() {
   test_kernel::begin();
   const hv::HypercallControl control =
       hv::HypercallControl(hv::CallCode::kNotifyLongSpinWait).fast();
-  for (std::uint64_t index = 0; index < kOperations; ++index) {
+  time_operations(kOperations, [control](std::uint64_t) {
     static_cast<void>(machine::hypercall(test_kernel::kHypercallPage, control.value(), 1, 0));
-  }
+  });
   test_kernel::end(0);
 }
 
@@ -82,7 +110,8 @@ void null_hypercall(benchmark::State& state) {
   bench::SwitchRatio ratio;
   for (auto unused : state) {
     static_cast<void>(unused);
-    ratio.add(run(test_kernel::world(call_again_and_again), kOperations));
+    static_cast<void>(run(test_kernel::world(call_again_and_again)));
+    ratio.add_measured(kOperations);
   }
   ratio.report(state);
 }
@@ -94,17 +123,17 @@ constexpr std::uint64_t kAccesses = 4 * kOperations;
 
 void load_again_and_again() {
   test_kernel::begin();
-  for (std::uint64_t index = 0; index < kAccesses; ++index) {
+  time_operations(kAccesses, [](std::uint64_t index) {
     benchmark::DoNotOptimize(machine::load_u64(test_kernel::kInputPage + (index & 511) * 8));
-  }
+  });
   test_kernel::end(0);
 }
 
 void store_again_and_again() {
   test_kernel::begin();
-  for (std::uint64_t index = 0; index < kAccesses; ++index) {
+  time_operations(kAccesses, [](std::uint64_t index) {
     machine::store_u64(test_kernel::kInputPage + (index & 511) * 8, index);
-  }
+  });
   test_kernel::end(0);
 }
 
@@ -112,7 +141,8 @@ void guest_access(benchmark::State& state, void (*kernel)()) {
   bench::SwitchRatio ratio;
   for (auto unused : state) {
     static_cast<void>(unused);
-    ratio.add(run(test_kernel::world(kernel), kAccesses));
+    static_cast<void>(run(test_kernel::world(kernel)));
+    ratio.add_measured(kAccesses);
   }
   ratio.report(state);
 }
@@ -122,55 +152,77 @@ BENCHMARK_CAPTURE(guest_access, store, store_again_and_again)->Unit(benchmark::k
 // --- The hash ------------------------------------------------------------------------------------
 
 void hashing(benchmark::State& state) {
-  double with = 0;
-  double without = 0;
+  std::vector<double> ratios;
   for (auto unused : state) {
     static_cast<void>(unused);
     sim::WorldConfiguration configuration = test_kernel::world(call_again_and_again);
-    with += run(configuration, kOperations);
+    static_cast<void>(run(configuration));
+    const double with = bench::stopwatch().nanoseconds();
     configuration.hash_operations = false;
-    without += run(configuration, kOperations);
+    static_cast<void>(run(std::move(configuration)));
+    ratios.push_back(with / bench::stopwatch().nanoseconds());
   }
-  state.counters["slower_by_percent"] = 100.0 * (with / without - 1.0);
+  state.counters["slower_by_percent"] = 100.0 * (bench::median(ratios) - 1.0);
 }
 BENCHMARK(hashing)->Unit(benchmark::kMillisecond);
 
 // --- A switch between processors, decision included ----------------------------------------------
 
-/// Where both processors meet: they execute operations of the same cost, so that each operation of
-/// one is followed by one of the other.
+constexpr std::uint64_t kTurns = 8 * kOperations;
+std::uint64_t turns_taken = 0;
+
+/// Where all processors meet: they execute operations of the same cost at the same times, so that
+/// after each turn of all a decision says who is first.
 void take_turns(const machine::BootInformation&, std::uint32_t lp) {
-  auto& word = *reinterpret_cast<machine::Shared<std::uint64_t>*>(machine::arena().data());
-  for (std::uint64_t index = 0; index < kAccesses; ++index) {
-    benchmark::DoNotOptimize(word.load());
-  }
+  const auto& word = *reinterpret_cast<machine::Shared<std::uint64_t>*>(machine::arena().data());
   if (lp == 0) {
-    machine::stop(0);
+    machine::spend(100'000);  // the others have come; a multiple of an operation's time
+    turns_taken = 0;
   }
   for (;;) {
-    machine::sti_hlt();
+    benchmark::DoNotOptimize(word.load());
+    ++turns_taken;
+    if (turns_taken == kWarmUp) {
+      bench::stopwatch().start();
+    } else if (turns_taken == kWarmUp + kTurns) {
+      bench::stopwatch().stop();
+      machine::stop(0);
+    }
   }
 }
 
+struct Turns {
+  double operation_ns = 0;
+  double switches_an_operation = 0;
+};
+
+/// What an operation of any processor took, the switches between them included.
+Turns measure_turns(std::uint32_t processors) {
+  sim::WorldConfiguration configuration;
+  configuration.logical_processors = processors;
+  configuration.hypervisor.entry = take_turns;
+  configuration.stall_interval_ns = 0;  // who stalls is not switched to for long
+  const sim::RunResult result = run(std::move(configuration));
+  return {bench::stopwatch().nanoseconds() / static_cast<double>(kTurns),
+          static_cast<double>(result.context_switches) / static_cast<double>(result.events)};
+}
+
+/// Two figures: a switch with its share of operations, and the switch alone: what an operation
+/// costs where nobody takes turns, measured beside, is subtracted.
 void actor_switch(benchmark::State& state) {
-  double elapsed = 0;
+  bench::SwitchRatio with_operation;
+  bench::SwitchRatio alone;
   double switches = 0;
-  double boost = 0;
   for (auto unused : state) {
     static_cast<void>(unused);
-    sim::WorldConfiguration configuration;
-    configuration.logical_processors = 2;
-    configuration.hypervisor.entry = take_turns;
-    sim::SeededDecider decider(1);
-    sim::World world(std::move(configuration), decider);
-    sim::RunResult result;
-    elapsed += bench::nanoseconds_of([&] { result = world.run(); });
-    switches += static_cast<double>(result.context_switches);
-    boost += bench::boost_switch_ns();
+    const Turns turns = measure_turns(2);
+    switches = turns.switches_an_operation;
+    with_operation.add(turns.operation_ns / switches);
+    alone.add((turns.operation_ns - measure_turns(1).operation_ns) / switches);
   }
-  const double mean_boost = boost / static_cast<double>(state.iterations());
-  state.counters["ns"] = elapsed / switches;
-  state.counters["boost_switches"] = elapsed / switches / mean_boost;
+  alone.report(state);
+  with_operation.report(state, "with_operation", "ns_with_operation");
+  state.counters["switches_an_operation"] = switches;
 }
 BENCHMARK(actor_switch)->Unit(benchmark::kMillisecond);
 
