@@ -67,7 +67,7 @@ struct HeldLock {
 
 struct Context {
   Context(Stack stack, FiberEntry entry, Program& owner, std::uint32_t number)
-      : fiber(stack, number * kStackStep % machine::kPageSize, entry, this),
+      : fiber(stack, unused_stack_bytes(number, owner.kernel != nullptr), entry, this),
         program(owner),
         id(number),
         guest(owner.kernel != nullptr) {}
@@ -83,8 +83,12 @@ struct Context {
     return static_cast<std::uint32_t>((rip & (kSyntheticRip - 1)) >> kPositionBits);
   }
 
-  /// Prime to the cache lines of a page, in lines.
-  static constexpr std::size_t kStackStep = std::size_t{9} * 64;
+  /// Stacks begin at different lines of a page; those of guests, of which there can be many and
+  /// small ones, near its end.
+  static constexpr std::size_t unused_stack_bytes(std::uint32_t number, bool of_guest) {
+    constexpr std::size_t kLine = 64;
+    return of_guest ? number % 8 * 2 * kLine : number * 9 * kLine % machine::kPageSize;
+  }
   static constexpr std::uint64_t kSyntheticRip = std::uint64_t{1} << 46;
   static constexpr std::uint32_t kPositionBits = 24;
 
