@@ -96,12 +96,15 @@ BENCHMARK(vm_exit_and_entry)->Unit(benchmark::kMillisecond);
 
 // --- Hypercalls ----------------------------------------------------------------------------------
 
+/// An interrupt to nobody: the whole way of a call that then has nothing to do.
 void call_again_and_again() {
   test_kernel::begin();
   const hv::HypercallControl control =
-      hv::HypercallControl(hv::CallCode::kNotifyLongSpinWait).fast();
+      hv::HypercallControl(hv::CallCode::kSendSyntheticClusterIpi).fast();
+  constexpr std::uint64_t kVector = 0x50;
   time_operations(kOperations, [control](std::uint64_t) {
-    static_cast<void>(machine::hypercall(test_kernel::kHypercallPage, control.value(), 1, 0));
+    benchmark::DoNotOptimize(
+        machine::hypercall(test_kernel::kHypercallPage, control.value(), kVector, 0));
   });
   test_kernel::end(0);
 }

@@ -131,14 +131,32 @@ class Computer final : private BoardHost, private HashListener {
 
   // --- Guests (guest_execution.cpp) --------------------------------------------------------------
 
-  /// VMLAUNCH or VMRESUME on the executing processor; returns with the next exit.
-  [[nodiscard]] machine::VmxResult enter_guest(machine::EntryKind kind,
-                                               machine::GuestRegisters& registers);
+  /// VMLAUNCH or VMRESUME on the executing processor; returns with the next exit. In one piece with
+  /// its caller, as exit_guest() is: each return between two fibers' calls is one that the host's
+  /// processor cannot foresee.
+  [[nodiscard, gnu::always_inline]] machine::VmxResult enter_guest(
+      machine::EntryKind kind, machine::GuestRegisters& registers) {
+    machine::VmxResult result{};
+    LogicalProcessor& processor = *here_;
+    if (Context* const guest = begin_entry(kind, registers, result)) {
+      processor.hypervisor->fiber.switch_to(guest->fiber);
+      end_entry();
+    }
+    if (result == machine::VmxResult::kSucceed) {
+      registers = processor.registers;
+    }
+    return result;
+  }
   /// The executing guest exits at the operation under way, of `length` bytes; returns when it is
   /// entered again, maybe on another processor, and an event of the entry has been delivered. An
   /// injected exception is put into `caught`, if given, instead of delivered.
-  Resume exit_guest(const vtx::Exit& cause, std::uint32_t length,
-                    machine::Exception* caught = nullptr);
+  [[gnu::always_inline]] Resume exit_guest(const vtx::Exit& cause, std::uint32_t length,
+                                           machine::Exception* caught = nullptr) {
+    Context& guest = context();
+    begin_exit(cause, length);
+    guest.fiber.switch_to(here_->hypervisor->fiber);
+    return end_exit(guest, length, caught);
+  }
   /// An event goes through the executing guest's interrupt table, as a nested call.
   void deliver(const vtx::Event& event);
   /// The operation under way raises an exception in the executing program.
@@ -250,6 +268,19 @@ class Computer final : private BoardHost, private HashListener {
   void stall(LogicalProcessor& processor);
 
   // Guests (guest_execution.cpp).
+  /// The guest to switch to; null if none runs, for which `result` is the answer.
+  [[nodiscard]] Context* begin_entry(machine::EntryKind kind,
+                                     const machine::GuestRegisters& registers,
+                                     machine::VmxResult& result);
+  /// It has come back.
+  void end_entry() {
+    if (trace_recorder() != nullptr) [[unlikely]] {
+      end_span();
+    }
+  }
+  void end_span();
+  void begin_exit(const vtx::Exit& cause, std::uint32_t length);
+  [[nodiscard]] Resume end_exit(Context& guest, std::uint32_t length, machine::Exception* caught);
   [[nodiscard]] bool take_guest_event();
   [[nodiscard]] Context* find_guest(LogicalProcessor& processor);
   [[nodiscard]] Context* find_suspended_guest(const LogicalProcessor& processor);

@@ -44,43 +44,59 @@ vtx::Event event_of(const machine::Exception& exception) {
 
 }  // namespace
 
-machine::VmxResult Computer::enter_guest(machine::EntryKind kind,
-                                         machine::GuestRegisters& registers) {
+Context* Computer::begin_entry(machine::EntryKind kind, const machine::GuestRegisters& registers,
+                               machine::VmxResult& result) {
   LogicalProcessor& processor = *here_;
   if (processor.interrupts_enabled) {
     violation("the seam is used as declared", "enter_guest() with interrupts enabled");
   }
   processor.now += cost::kVmEntry;
-  const vtx::EntryResult entry = processor.vtx.enter(kind, now_tsc());
+  const std::uint64_t now = now_tsc();
+  const vtx::EntryResult entry = processor.vtx.enter(kind, now);
   switch (entry.outcome) {
     case vtx::EntryOutcome::kFailInvalid:
-      return machine::VmxResult::kFailInvalid;
+      result = machine::VmxResult::kFailInvalid;
+      return nullptr;
     case vtx::EntryOutcome::kFailValid:
-      return machine::VmxResult::kFailValid;
+      result = machine::VmxResult::kFailValid;
+      return nullptr;
     case vtx::EntryOutcome::kFailedEntry:
-      return machine::VmxResult::kSucceed;
+      result = machine::VmxResult::kSucceed;
+      processor.registers = registers;
+      return nullptr;
     case vtx::EntryOutcome::kEntered:
       break;
   }
+  result = machine::VmxResult::kSucceed;
   processor.registers = registers;
   processor.preemption_ns = ns_of(processor.vtx.preemption_deadline_tsc());
   Context* const guest = find_guest(processor);
-  if (guest != nullptr) {
-    guest->entry_event = entry.event;
-    guest->on = &processor;
-    processor.run(*guest);
-    processor.look_soon();
-    watch_switch(&processor);
-    const std::uint64_t entered_ns = processor.now;
-    // The guest may be gone when its processor is back.
-    const std::string name = trace_recorder() != nullptr ? name_of(*guest) : std::string();
-    processor.hypervisor->fiber.switch_to(guest->fiber);
-    if (TraceRecorder* const recorder = trace_recorder()) {
-      recorder->add_span(entered_ns, processor.now, processor.index, name);
-    }
+  if (guest == nullptr) {
+    return nullptr;
   }
-  registers = processor.registers;
-  return machine::VmxResult::kSucceed;
+  guest->entry_event = entry.event;
+  guest->on = &processor;
+  processor.run(*guest);
+  const vtx::PendingSignals pending{processor.apic.requests_interrupt(), processor.nmi_pending};
+  if (processor.vtx.guest().activity != vmx::kActivityActive ||
+      processor.vtx.next_event(pending, now) != vtx::NextEvent::kNone) {
+    processor.look_soon();
+  } else {
+    processor.look_ns = std::min(processor.look_ns, processor.preemption_ns);
+    processor.horizon = std::min(processor.horizon, processor.preemption_ns);
+  }
+  watch_switch(&processor);
+  if (trace_recorder() != nullptr) [[unlikely]] {
+    // The guest may be gone when its processor is back.
+    processor.span = {processor.now, name_of(*guest)};
+  }
+  return guest;
+}
+
+void Computer::end_span() {
+  const LogicalProcessor& processor = *here_;
+  trace_recorder()->add_span(processor.span.entered_ns, processor.now, processor.index,
+                             processor.span.guest);
 }
 
 // Null: the fetch of the first instruction has caused an exit already.
@@ -155,24 +171,23 @@ Context& Computer::start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel
   return guest;
 }
 
-Resume Computer::exit_guest(const vtx::Exit& cause, std::uint32_t length,
-                            machine::Exception* caught) {
+void Computer::begin_exit(const vtx::Exit& cause, std::uint32_t length) {
   Context& guest = context();
-  {
-    LogicalProcessor& processor = *here_;
-    guest.exit_rip = guest.rip();
-    guest.exit_length = length;
-    processor.vtx.guest().rip = guest.exit_rip;
-    vtx::Exit exit = cause;
-    exit.instruction_length = length;
-    processor.vtx.exit(exit, now_tsc());
-    processor.now += cost::kVmExit;
-    ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
-    guest.on = nullptr;
-    processor.run(*processor.hypervisor);
-    watch_switch(&processor);
-    guest.fiber.switch_to(processor.hypervisor->fiber);
-  }
+  LogicalProcessor& processor = *here_;
+  guest.exit_rip = guest.rip();
+  guest.exit_length = length;
+  processor.vtx.guest().rip = guest.exit_rip;
+  vtx::Exit exit = cause;
+  exit.instruction_length = length;
+  processor.vtx.exit(exit, now_tsc());
+  processor.now += cost::kVmExit;
+  ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
+  guest.on = nullptr;
+  processor.run(*processor.hypervisor);
+  watch_switch(&processor);
+}
+
+Resume Computer::end_exit(Context& guest, std::uint32_t length, machine::Exception* caught) {
   // Entered again, maybe by another processor.
   vtx::GuestState& state = here_->vtx.guest();
   const bool completed = length != 0 && state.rip != guest.exit_rip;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "machine/vmx_root.h"
 #include "sim/context.h"
@@ -56,6 +57,12 @@ class LogicalProcessor final : private vtx::Platform, private ApicHost, private 
   bool nmi_pending = false;
 
   Context* hypervisor = nullptr;
+  /// The stay in a guest that a trace shows next.
+  struct Span {
+    std::uint64_t entered_ns = 0;
+    std::string guest;
+  };
+  Span span;
   /// While a guest runs: its registers as the last exit or entry had them.
   machine::GuestRegisters registers;
   LocalApic apic;

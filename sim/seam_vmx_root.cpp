@@ -104,7 +104,7 @@ VmxResult record_result(Computer& self, Operation kind, std::uint64_t operand, V
   return static_cast<VmxResult>(self.record(kind, operand, 0, static_cast<std::uint64_t>(result)));
 }
 
-std::uint64_t read_field(std::uint32_t encoding) {
+[[gnu::always_inline]] inline std::uint64_t read_field(std::uint32_t encoding) {
   Computer& self = root("vmread");
   self.pass_private(cost::kVmcsAccess);
   const auto value = self.here().vtx.vmread(encoding);
@@ -115,7 +115,7 @@ std::uint64_t read_field(std::uint32_t encoding) {
   return self.record(Operation::kVmread, encoding, 0, *value);
 }
 
-void write_field(std::uint32_t encoding, std::uint64_t value) {
+[[gnu::always_inline]] inline void write_field(std::uint32_t encoding, std::uint64_t value) {
   Computer& self = root("vmwrite");
   self.pass_private(cost::kVmcsAccess);
   value = self.record(Operation::kVmwrite, encoding, 0, value);

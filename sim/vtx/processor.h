@@ -210,7 +210,7 @@ class Processor {
   [[nodiscard]] bool refuses_entry(machine::EntryKind kind, EntryResult& result);
   [[nodiscard]] bool checks_pass(EntryResult& result);
   void load_guest_state(std::uint64_t now_tsc);
-  [[nodiscard]] std::optional<Event> take_injected_event();
+  [[nodiscard]] Event take_injected_event();
   void save_guest_state(std::uint64_t now_tsc);
   void load_host_state();
   void write_exit_information(const Exit& cause);

@@ -113,7 +113,9 @@ EntryResult Processor::enter(EntryKind kind, std::uint64_t now_tsc) {
   }
   load_guest_state(now_tsc);
   result.outcome = EntryOutcome::kEntered;
-  result.event = take_injected_event();
+  if ((current_->get32(Vmcs32::kVmEntryInterruptionInformation) & vmx::kEventValid) != 0) {
+    result.event = take_injected_event();
+  }
   return result;
 }
 
@@ -159,11 +161,8 @@ void Processor::load_guest_state(std::uint64_t now_tsc) {
   non_root_ = true;
 }
 
-std::optional<Event> Processor::take_injected_event() {
+Event Processor::take_injected_event() {
   const std::uint32_t information = current_->get32(Vmcs32::kVmEntryInterruptionInformation);
-  if ((information & vmx::kEventValid) == 0) {
-    return std::nullopt;
-  }
   guest_.activity = vmx::kActivityActive;  // 26.6.2
   const auto type = static_cast<EventType>((information >> vmx::kEventTypeShift) & 7);
   const bool error_code = (information & vmx::kEventErrorCodeValid) != 0;
