@@ -40,6 +40,8 @@ struct ChanceRule {
 class SeededDecider final : public Decider {
  public:
   explicit SeededDecider(std::uint64_t seed, std::vector<ChanceRule> rules = ordinary_chance());
+  SeededDecider(const SeededDecider&) = delete;
+  SeededDecider& operator=(const SeededDecider&) = delete;
 
   [[nodiscard]] std::uint32_t decide(const machine::Site& site, std::uint32_t domain,
                                      std::uint64_t operation) override;
@@ -57,7 +59,8 @@ class SeededDecider final : public Decider {
 
   std::uint64_t seed_;
   std::vector<ChanceRule> rules_;
-  std::vector<Stream> streams_;  // open addressing by site id
+  std::vector<Stream> streams_;     // open addressing by site id
+  Stream* last_ = streams_.data();  // the one that was asked last
   std::size_t used_ = 0;
 };
 

@@ -36,7 +36,8 @@ SeededDecider::SeededDecider(std::uint64_t seed, std::vector<ChanceRule> rules)
 
 std::uint32_t SeededDecider::decide(const machine::Site& site, std::uint32_t domain,
                                     std::uint64_t /*operation*/) {
-  Stream& stream = stream_of(site);
+  // Mostly the same choice comes again and again.
+  Stream& stream = site.id() == last_->site_id ? *last_ : stream_of(site);
   if (stream.one_in == 0 || domain <= 1) {
     return 0;
   }
@@ -50,7 +51,8 @@ SeededDecider::Stream& SeededDecider::stream_of(const machine::Site& site) {
   const std::size_t mask = streams_.size() - 1;
   for (std::size_t index = site.id() & mask;; index = (index + 1) & mask) {
     Stream& stream = streams_[index];
-    if (stream.site_id == site.id()) [[likely]] {
+    if (stream.site_id == site.id()) {
+      last_ = &stream;
       return stream;
     }
     if (stream.site_id == 0) {
@@ -59,6 +61,7 @@ SeededDecider::Stream& SeededDecider::stream_of(const machine::Site& site) {
         return stream_of(site);
       }
       stream = {site.id(), mix(seed_ + kStep) ^ mix(site.id()), one_in_of(site.name())};
+      last_ = &stream;
       return stream;
     }
   }
@@ -86,6 +89,7 @@ void SeededDecider::grow() {
       streams_[index] = stream;
     }
   }
+  last_ = streams_.data();
 }
 
 }  // namespace sim

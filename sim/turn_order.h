@@ -73,7 +73,7 @@ class TurnOrder {
     floor_ns_ = front_ns_;
     if (at_ns == front_ns_) {
       // One of two. The other is the first then, whoever it is: there is nothing to branch on.
-      const std::uint32_t change = (first ^ processor) & (0 - choose(2));
+      const std::uint32_t change = (first ^ processor) & (0 - (choose(2) & 1));
       front_ = processor ^ change;
       return first ^ change;
     }
