@@ -27,11 +27,12 @@ constexpr std::uint32_t kLockedBytes = 4;
 constexpr std::uint32_t kStringBytes = 2;
 constexpr std::uint32_t kVmcallBytes = 3;
 
-void require_aligned(Computer& self, Gpa address, std::size_t size) {
-  if (address.value() % size != 0) [[unlikely]] {
-    self.violation("words are naturally aligned", "a guest accesses " + std::to_string(size) +
-                                                      " bytes at GPA " +
-                                                      std::to_string(address.value()));
+template <class Word>
+void require_aligned(Computer& self, Gpa address) {
+  if (address.value() % sizeof(Word) != 0) [[unlikely]] {
+    self.violation("words are naturally aligned",
+                   "a guest accesses " + std::to_string(sizeof(Word)) + " bytes at GPA " +
+                       std::to_string(address.value()));
   }
 }
 
@@ -39,7 +40,7 @@ template <class Word>
 Word load(Gpa address) {
   Computer& self = *sim::current_computer;
   self.require_guest("load");
-  require_aligned(self, address, sizeof(Word));
+  require_aligned<Word>(self, address);
   for (;;) {
     self.pass(cost::kSharedLoad);
     const auto where = self.here().vtx.translate(address, Access::kRead);
@@ -62,7 +63,7 @@ template <class Word>
 void store(Gpa address, std::type_identity_t<Word> value) {
   Computer& self = *sim::current_computer;
   self.require_guest("store");
-  require_aligned(self, address, sizeof(Word));
+  require_aligned<Word>(self, address);
   for (;;) {
     self.pass(cost::kSharedStore);
     const auto where = self.here().vtx.translate(address, Access::kWrite);
@@ -91,7 +92,7 @@ template <class Word, class Change>
 Word modify(Operation kind, Gpa address, std::type_identity_t<Word> operand, Change change) {
   Computer& self = *sim::current_computer;
   self.require_guest("locked operation");
-  require_aligned(self, address, sizeof(Word));
+  require_aligned<Word>(self, address);
   Word before{};
   for (;;) {
     self.pass(cost::kSharedReadModifyWrite);

@@ -107,12 +107,12 @@ VmxResult record_result(Computer& self, Operation kind, std::uint64_t operand, V
 [[gnu::always_inline]] inline std::uint64_t read_field(std::uint32_t encoding) {
   Computer& self = root("vmread");
   self.pass_private(cost::kVmcsAccess);
-  const auto value = self.here().vtx.vmread(encoding);
-  if (!value) [[unlikely]] {
+  std::uint64_t value = 0;
+  if (!self.here().vtx.vmread_to(encoding, value)) [[unlikely]] {
     self.violation("VMCS fields are accessed with a current VMCS",
                    "VMREAD of field " + std::to_string(encoding));
   }
-  return self.record(Operation::kVmread, encoding, 0, *value);
+  return self.record(Operation::kVmread, encoding, 0, value);
 }
 
 [[gnu::always_inline]] inline void write_field(std::uint32_t encoding, std::uint64_t value) {

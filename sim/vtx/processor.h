@@ -86,6 +86,17 @@ class Processor {
     }
     return current_->values[info.slot];
   }
+  /// The same without an optional, which the host would put together in memory: false is VMfail.
+  [[nodiscard]] bool vmread_to(std::uint32_t encoding, std::uint64_t& value) {
+    const FieldInfo info = find_field(encoding);
+    if (current_ == nullptr || !info.exists() || (encoding & 1) != 0) [[unlikely]] {
+      const std::optional<std::uint64_t> found = vmread_slow(encoding);
+      value = found.value_or(0);
+      return found.has_value();
+    }
+    value = current_->values[info.slot];
+    return true;
+  }
   /// VMWRITE. The value is cut to the field's width.
   machine::VmxResult vmwrite(std::uint32_t encoding, std::uint64_t value) {
     const FieldInfo info = find_field(encoding);
