@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -40,6 +41,12 @@ vtx::Event event_of(const machine::Exception& exception) {
       .has_error_code = exception.vector < 32 && ((kWithErrorCode >> exception.vector) & 1) != 0,
       .error_code = exception.error_code,
       .instruction_length = 0};
+}
+
+// Apart, because the frame that reports a violation is never left: what it owned would leak.
+std::string nobody_at(std::uint64_t rip, std::optional<std::uint64_t> left_at) {
+  std::string text = "VM entry at RIP " + hexadecimal(rip) + ", where no guest stands";
+  return left_at ? text + ": it left at " + hexadecimal(*left_at) : text;
 }
 
 }  // namespace
@@ -136,8 +143,7 @@ Context* Computer::find_suspended_guest(const LogicalProcessor& processor) {
   if (guest == nullptr || !guest->is_guest() ||
       (rip != guest->exit_rip && rip != guest->exit_rip + guest->exit_length)) {
     violation("guests execute their images",
-              "VM entry at RIP " + hexadecimal(rip) + ", where no guest stands" +
-                  (guest != nullptr ? ": it left at " + hexadecimal(guest->exit_rip) : ""));
+              nobody_at(rip, guest != nullptr ? std::optional(guest->exit_rip) : std::nullopt));
   }
   if (guest->on != nullptr) {
     violation("one processor runs a virtual processor",
