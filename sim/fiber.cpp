@@ -66,7 +66,7 @@ Fiber::Fiber(Stack stack, std::size_t unused_bytes, FiberEntry entry, void* argu
   top[-2] = nullptr;
   top[-3] = this;
   top[-4] = reinterpret_cast<void*>(&Fiber::begin);
-  place_.stack_pointer = top - 4;
+  place_.stack_pointer = static_cast<void*>(top - 4);
   place_.address = reinterpret_cast<void*>(&start);
 }
 
