@@ -107,9 +107,7 @@ class Computer final : private BoardHost, private HashListener {
   /// The devices act on behalf of the executing processor while this lives.
   class DevicesAct {
    public:
-    explicit DevicesAct(Computer& computer) : computer_(computer) {
-      computer_.watch_switch(nullptr);
-    }
+    explicit DevicesAct(Computer& computer) : computer_(computer) { computer_.watch_devices(); }
     ~DevicesAct() { computer_.watch_switch(computer_.here_); }
     DevicesAct(const DevicesAct&) = delete;
     DevicesAct& operator=(const DevicesAct&) = delete;
@@ -233,6 +231,14 @@ class Computer final : private BoardHost, private HashListener {
   void watch_switch(const LogicalProcessor* next) {
     if (detector_ != nullptr) [[unlikely]] {
       detector_->switch_to(next != nullptr ? next->running->id + 1 : 0);
+    }
+  }
+  /// The devices act, on the stack of what runs here, if anything does.
+  void watch_devices() {
+    if (detector_ != nullptr) [[unlikely]] {
+      const Stack stack = here_ != nullptr ? here_->running->fiber.stack() : Stack{};
+      detector_->switch_to_borrower(0, reinterpret_cast<std::uintptr_t>(stack.bottom),
+                                    stack.size_bytes);
     }
   }
   void watch_new_memory(std::span<std::byte> memory) {

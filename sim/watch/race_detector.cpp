@@ -42,7 +42,15 @@ VectorClock& RaceDetector::clock_of(ActorIndex actor) {
 
 void RaceDetector::switch_to(ActorIndex actor) {
   current_ = actor;
+  borrowed_bytes_ = 0;
   clock_of(actor);
+}
+
+void RaceDetector::switch_to_borrower(ActorIndex actor, std::uintptr_t stack,
+                                      std::size_t size_bytes) {
+  switch_to(actor);
+  borrowed_stack_ = stack;
+  borrowed_bytes_ = size_bytes;
 }
 
 void RaceDetector::acquire(std::uintptr_t object) {
@@ -74,6 +82,9 @@ void RaceDetector::forget(std::uintptr_t address, std::size_t size_bytes) {
 void RaceDetector::access(std::uintptr_t address, std::size_t size_bytes, bool is_write,
                           std::uintptr_t program_counter) {
   ++accesses_;
+  if (address - borrowed_stack_ < borrowed_bytes_) {
+    return;
+  }
   const std::uintptr_t end = address + size_bytes;
   for (std::uintptr_t cell = address & ~(kCellSize - 1); cell < end; cell += kCellSize) {
     const std::uintptr_t first = std::max(address, cell) - cell;

@@ -50,6 +50,9 @@ class RaceDetector {
  public:
   /// The accesses that follow are made by `actor`.
   void switch_to(ActorIndex actor);
+  /// The same, but its frames lie on the stack of another: what it touches there is its own, and
+  /// has nothing to do with what the other had at the same place.
+  void switch_to_borrower(ActorIndex actor, std::uintptr_t stack, std::size_t size_bytes);
 
   /// A plain access of up to 4096 bytes at any alignment.
   void access(std::uintptr_t address, std::size_t size_bytes, bool is_write,
@@ -76,6 +79,8 @@ class RaceDetector {
   void report(const PlainAccess& earlier, const PlainAccess& later);
 
   ActorIndex current_ = 0;
+  std::uintptr_t borrowed_stack_ = 0;
+  std::size_t borrowed_bytes_ = 0;
   std::uint64_t accesses_ = 0;
   std::vector<VectorClock> clocks_;
   std::map<std::uintptr_t, VectorClock> published_;

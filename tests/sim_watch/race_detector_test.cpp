@@ -125,3 +125,21 @@ TEST_CASE("a pair of places is reported once", "[watch]") {
   }
   CHECK(detector.races().size() == 2);
 }
+
+TEST_CASE("frames on a borrowed stack have nothing to do with its owner's", "[watch]") {
+  constexpr std::uintptr_t kStack = 0x8000;
+  constexpr std::size_t kStackBytes = 0x1000;
+  RaceDetector detector;
+  as(detector, 1);
+  detector.access(kStack + 0x100, 8, kWrite, 0xA);
+  detector.switch_to_borrower(0, kStack, kStackBytes);
+  detector.access(kStack + 0x100, 1, kRead, 0xB);
+  detector.access(kCounter, 4, kWrite, 0xC);
+  CHECK(detector.races().empty());
+  // What is not on that stack counts, and so does the stack once it is no longer borrowed.
+  as(detector, 2);
+  detector.access(kCounter, 4, kWrite, 0xD);
+  CHECK(detector.races().size() == 1);
+  detector.access(kStack + 0x100, 8, kWrite, 0xE);
+  CHECK(detector.races().size() == 2);
+}
