@@ -200,9 +200,11 @@ bool in_protected_mode() { return (read_cr0() & x86::kCr0Pe) != 0; }
 
 void complete_instruction() {
   const std::uint32_t length = exit_instruction_length();
-  const std::uint64_t rip = read_rip() + length;
-  // Only 64-bit code has more than 32 bits of RIP.
-  write_rip((rip >> 32) == 0 || in_64_bit_code() ? rip : (rip & 0xFFFF'FFFF));
+  const std::uint64_t before = read_rip();
+  const std::uint64_t after = before + length;
+  // Only 64-bit code has more than 32 bits of RIP; other code goes on at the bottom.
+  const bool wraps = (before >> 32) == 0 && (after >> 32) != 0 && !in_64_bit_code();
+  write_rip(wraps ? after & 0xFFFF'FFFF : after);
   if (has_interrupt_shadow()) {
     set_interrupt_shadow(false);
   }
