@@ -22,16 +22,20 @@ const scenarios::Scenario& hello() {
   return *kScenario;
 }
 
+scenarios::RunRequest beginning_of_hello(const scenarios::Materials& materials) {
+  return {.scenario = hello(),
+          .materials = materials,
+          .seed = 1,
+          .until_ns = 3'000'000,
+          .perturbation = {},
+          .trace_recorder = nullptr,
+          .on_console_line = {},
+          .on_progress = {}};
+}
+
 scenarios::Recording record_hello() {
   const scenarios::Materials materials;
-  const scenarios::RunRequest request{.scenario = hello(),
-                                      .materials = materials,
-                                      .seed = 1,
-                                      .until_ns = 3'000'000,
-                                      .perturbation = {},
-                                      .trace_recorder = nullptr,
-                                      .on_console_line = {},
-                                      .on_progress = {}};
+  const scenarios::RunRequest request = beginning_of_hello(materials);
   sim::SeededDecider seeded(1);
   scenarios::RecordingDecider recorder(seeded);
   const scenarios::RunReport report = scenarios::run_once(request, recorder);
@@ -142,14 +146,7 @@ TEST_CASE("a log with other decisions replays to some end, and says where it dep
     if (!read) {
       continue;
     }
-    const scenarios::RunRequest request{.scenario = hello(),
-                                        .materials = materials,
-                                        .seed = 1,
-                                        .until_ns = 3'000'000,
-                                        .perturbation = {},
-                                        .trace_recorder = nullptr,
-                                        .on_console_line = {},
-                                        .on_progress = {}};
+    const scenarios::RunRequest request = beginning_of_hello(materials);
     scenarios::ReplayingDecider decider(read->log);
     const scenarios::RunReport report = scenarios::run_once(request, decider);
     ++replayed;
