@@ -125,7 +125,6 @@ void Hypervisor::notify(VirtualProcessor& vp) {
     vp.changed = true;
     return;
   }
-  vp.attention.exchange(1);
   const std::uint64_t now = machine::read_tsc();
   std::uint32_t running = kNoLp;
   std::uint32_t nudged = kNoLp;
@@ -134,8 +133,12 @@ void Hypervisor::notify(VirtualProcessor& vp) {
     nudged = scheduler.wake(vp, now);
     running = vp.state == RunState::kRunning ? vp.lp : kNoLp;
   }
-  if (running != kNoLp && (processor(running).guest_epoch() & 1) != 0) {
-    processor(running).interrupt();
+  // Whoever takes it up later looks at it anyway.
+  if (running != kNoLp) {
+    processor(running).request(LogicalProcessor::kLookAtVp);
+    if ((processor(running).guest_epoch() & 1) != 0) {
+      processor(running).interrupt();
+    }
   }
   if (nudged != kNoLp) {
     nudge(nudged);
@@ -143,7 +146,7 @@ void Hypervisor::notify(VirtualProcessor& vp) {
 }
 
 void Hypervisor::nudge(std::uint32_t lp) {
-  processor(lp).request_attention();
+  processor(lp).request(LogicalProcessor::kLookAtSlot);
   if (lp != this_processor().index()) {
     processor(lp).interrupt();
   }
@@ -185,9 +188,12 @@ void Hypervisor::resume(VirtualProcessor& vp) {
 void Hypervisor::end_stop() { stop_token_.store(0); }
 
 void Hypervisor::flush_translations(Partition& partition) {
-  // The generation first: a processor that enters a guest from here on drops what it has; one that
-  // had looked before is in a guest now and is waited for.
+  // The generation first: a processor that takes up or enters a guest from here on drops what it
+  // has; one that had looked before is in a guest now and is waited for.
   partition.translation_generation.fetch_add(1);
+  for (std::uint32_t lp = 0; lp < processor_count(); ++lp) {
+    processor(lp).request(LogicalProcessor::kDropTranslations);
+  }
   wait_until_outside_guests();
 }
 

@@ -64,13 +64,11 @@ class VirtualProcessor final : public Schedulable {
   /// The next entry exits as soon as the guest takes interrupts.
   bool interrupt_window = false;
 
-  /// What prepare_to_run() looks at was changed by whoever runs it or has stopped it.
+  /// What prepare_to_run() looks at was changed by whoever runs it or has stopped it, or by
+  /// somebody else who has asked its processor to look.
   bool changed = true;
   /// It executed HLT.
   bool halts = false;
-
-  /// Not zero: likewise, by somebody else.
-  machine::Shared<std::uint32_t> attention{0};
 
   machine::SpinLock lock{kVirtualProcessorRank};
   // --- Under the lock --------------------------------------------------------

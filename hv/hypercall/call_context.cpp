@@ -24,8 +24,8 @@ bool CallContext::fetch_header() {
 }
 
 void CallContext::set_fast_input(std::uint64_t first, std::uint64_t second) {
-  std::memcpy(header_.data(), &first, sizeof(first));
-  std::memcpy(header_.data() + sizeof(first), &second, sizeof(second));
+  const std::array<std::uint64_t, 2> both{first, second};
+  std::memcpy(header_.data(), both.data(), sizeof(both));
 }
 
 std::uint64_t CallContext::variable_qword(std::uint32_t index) const {

@@ -12,6 +12,7 @@
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/status.h"
 #include "machine/address.h"
+#include "machine/invariant.h"
 
 namespace hv {
 
@@ -48,7 +49,7 @@ class CallContext {
   VirtualProcessor& vp;
   Partition& caller;
   const CallDescription& description;
-  const DecodedCall call;
+  const DecodedCall& call;
   const machine::Gpa input_gpa;
   const machine::Gpa output_gpa;
 
@@ -60,6 +61,7 @@ class CallContext {
   template <class Header>
   [[nodiscard]] Header header() const {
     static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) <= kMaxHeaderBytes);
+    INVARIANT(sizeof(Header) == description.header_size_bytes);
     Header value;
     std::memcpy(&value, header_.data(), sizeof(value));
     return value;
@@ -96,7 +98,9 @@ class CallContext {
   [[nodiscard]] bool fetch_bytes(std::size_t offset, std::span<std::byte> to);
   [[nodiscard]] Status put_bytes(std::size_t offset, std::span<const std::byte> from);
 
-  std::array<std::byte, kMaxHeaderBytes + kMaxVariableHeaderBytes> header_{};
+  /// Of it, what fetch_header() or set_fast_input() has filled counts; no call reads more, and
+  /// clearing the rest would be a good part of a short call.
+  std::array<std::byte, kMaxHeaderBytes + kMaxVariableHeaderBytes> header_;
 };
 
 }  // namespace hv

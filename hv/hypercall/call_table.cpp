@@ -1,6 +1,6 @@
 #include "hv/hypercall/call_table.h"
 
-#include <algorithm>
+#include <array>
 #include <string_view>
 #include <type_traits>
 
@@ -157,18 +157,27 @@ constexpr bool is_ascending() {
 }
 static_assert(is_ascending());
 
+/// By call code: the place in the table and one; 0 where no call is.
+constexpr std::size_t kCodes = static_cast<std::size_t>(kCalls.back().description.code) + 1;
+static_assert(kCodes <= 512 && kCalls.size() < 256);
+
+consteval std::array<std::uint8_t, kCodes> index_calls() {
+  std::array<std::uint8_t, kCodes> places{};
+  for (std::size_t place = 0; place < kCalls.size(); ++place) {
+    places[static_cast<std::size_t>(kCalls[place].description.code)] =
+        static_cast<std::uint8_t>(place + 1);
+  }
+  return places;
+}
+constexpr std::array<std::uint8_t, kCodes> kPlaces = index_calls();
+
 }  // namespace
 
 std::span<const CallEntry> call_table() { return kCalls; }
 
 const CallEntry* find_call(std::uint16_t code) {
-  const auto found = std::lower_bound(
-      kCalls.begin(), kCalls.end(), code, [](const CallEntry& entry, std::uint16_t key) {
-        return static_cast<std::uint16_t>(entry.description.code) < key;
-      });
-  return found != kCalls.end() && static_cast<std::uint16_t>(found->description.code) == code
-             ? &*found
-             : nullptr;
+  const std::size_t place = code < kPlaces.size() ? kPlaces[code] : 0;
+  return place != 0 ? &kCalls[place - 1] : nullptr;
 }
 
 }  // namespace hv

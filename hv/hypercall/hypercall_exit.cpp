@@ -166,8 +166,8 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
 }  // namespace
 
 void handle_hypercall(LogicalProcessor& processor, VirtualProcessor& vp) {
-  const bool wide = vtx::in_64_bit_code();
-  if (vtx::privilege_level() != 0 || (!wide && !vtx::in_protected_mode())) {
+  const auto [privilege_level, wide] = vtx::code_mode();
+  if (privilege_level != 0 || (!wide && !vtx::in_protected_mode())) {
     vp.pending_event = vtx::hardware_exception(machine::x86::kVectorInvalidOpcode);
     return;
   }

@@ -57,6 +57,9 @@ Status send_ipis(CallContext& context, std::uint32_t vector, std::uint64_t vps) 
       vector > SendSyntheticClusterIpiInput::kMaxVector) {
     return Status::kInvalidParameter;
   }
+  if (vps == 0) {
+    return Status::kSuccess;
+  }
   const machine::LockGuard guard(context.hypervisor.communication_lock);
   for (std::uint64_t left = vps; left != 0; left &= left - 1) {
     const VpIndex index{static_cast<std::uint32_t>(std::countr_zero(left))};

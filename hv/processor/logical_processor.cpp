@@ -58,8 +58,6 @@ void LogicalProcessor::install_interrupt_handlers() {
   }
 }
 
-void LogicalProcessor::request_attention() { attention_.exchange(1); }
-
 void LogicalProcessor::give_way() {
   const std::uint64_t now = machine::read_tsc();
   {
@@ -73,7 +71,7 @@ void LogicalProcessor::interrupt() const { physical_apic::kick(apic_id_); }
 
 void LogicalProcessor::take_physical_interrupt(std::uint8_t vector) {
   if (vector >= physical_apic::kFirstHypervisorVector) {
-    // Whoever sent it has left word in attention_; a timer's time is looked at anyway.
+    // Whoever sent it has left word in requests_; a timer's time is looked at anyway.
     if (vector != physical_apic::kSpuriousVector) {
       physical_apic::end_of_interrupt();
     }
@@ -123,17 +121,18 @@ VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool 
 // brings work after that look finds this processor asleep, or about to be, and wakes it.
 void LogicalProcessor::sleep() {
   physical_apic::set_timer(sleep_until_ == kNoDeadline ? 0 : sleep_until_);
-  if (attention_.load() == 0) {
+  if (requests_.load() == 0) {
     machine::sti_hlt();
   }
-  attention_.store(0);
+  // Whatever was asked for is done where a virtual processor is taken up.
+  requests_.store(0);
 }
 
 bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.context.load(index_);
-  vp.attention.store(0);
   vp.changed = true;
   current_vp_ = &vp;
+  drop_stale_translations(vp);
   Next next = Next::kEnter;
   while (next == Next::kEnter) {
     const std::uint64_t now = machine::read_tsc();
@@ -164,19 +163,22 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   return Next::kEnter;
 }
 
-/// What others asked for since the last look. The words are cleared before the look.
-bool LogicalProcessor::notices_request(VirtualProcessor& vp) {
-  const bool of_processor = attention_.load() != 0;
-  const bool of_vp = vp.attention.load() != 0;
-  if (of_processor) {
-    attention_.store(0);
+/// What others asked for since the last look. The word is cleared before what it asks for is done.
+bool LogicalProcessor::notices_requests(VirtualProcessor& vp) {
+  if (requests_.load() == 0) {
+    return false;
+  }
+  const std::uint64_t asked = requests_.exchange(0);
+  if ((asked & kLookAtSlot) != 0) {
     service_at_ = 0;
   }
-  if (of_vp) {
-    vp.attention.store(0);
+  if ((asked & kLookAtVp) != 0) {
     vp.changed = true;
   }
-  return of_processor || of_vp;
+  if ((asked & kDropTranslations) != 0) {
+    drop_stale_translations(vp);
+  }
+  return true;
 }
 
 void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
@@ -185,11 +187,10 @@ void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
   // The epoch is odd from before the last look at what others ask to after the exit: whoever asks
   // later sees it and interrupts.
   guest_epoch_.exchange(++epoch_);
-  if (notices_request(vp)) {
+  if (notices_requests(vp)) {
     guest_epoch_.store(++epoch_);
     return;
   }
-  drop_stale_translations(vp);
   if (vp.pending_event.valid) {
     vtx::inject(vp.pending_event);
     vp.pending_event = {};

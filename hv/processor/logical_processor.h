@@ -34,9 +34,13 @@ class LogicalProcessor {
   [[nodiscard]] std::uint32_t index() const { return index_; }
   [[nodiscard]] const vtx::Capabilities& capabilities() const { return capabilities_; }
 
-  /// Another processor (or this one) wants it to look at its scheduler slot and its virtual
-  /// processor again: soon, whatever it does.
-  void request_attention();
+  /// What a processor can be asked for; bits of one word.
+  static constexpr std::uint64_t kLookAtSlot = 1u << 0;  // its place in the scheduler
+  static constexpr std::uint64_t kLookAtVp = 1u << 1;    // the virtual processor that it runs
+  static constexpr std::uint64_t kDropTranslations = 1u << 2;
+  /// Another processor (or this one) asks: done before it enters a guest again. Whoever cannot wait
+  /// until it leaves the guest that it is in interrupts it after.
+  void request(std::uint64_t what) { requests_.fetch_or(what); }
 
   /// Its current virtual processor lets others go first, if any wait. For the processor itself.
   void give_way();
@@ -80,7 +84,7 @@ class LogicalProcessor {
   /// Runs it until it has to make way; true if it could go on.
   [[nodiscard]] bool run_virtual_processor(VirtualProcessor& vp);
   [[nodiscard]] Next prepare(VirtualProcessor& vp, std::uint64_t now);
-  [[nodiscard]] bool notices_request(VirtualProcessor& vp);
+  [[nodiscard]] bool notices_requests(VirtualProcessor& vp);
   void enter(VirtualProcessor& vp, std::uint64_t now);
   void drop_stale_translations(VirtualProcessor& vp);
 
@@ -90,7 +94,7 @@ class LogicalProcessor {
   vtx::Capabilities capabilities_{};
   VirtualProcessor* current_vp_ = nullptr;
   machine::Shared<std::uint64_t> guest_epoch_{0};
-  machine::Shared<std::uint32_t> attention_{0};
+  machine::Shared<std::uint64_t> requests_{0};
   /// The value of guest_epoch_, which only this processor writes.
   std::uint64_t epoch_ = 0;
   /// When the scheduler slot has to be looked at even if nobody asks, in TSC ticks.

@@ -104,6 +104,11 @@ void write_sysenter_eip(std::uint64_t value);
 void write_sysenter_esp(std::uint64_t value);
 
 /// Privilege level (CPL) and whether the guest runs 64-bit code.
+struct CodeMode {
+  std::uint8_t privilege_level = 0;
+  bool wide = false;
+};
+[[nodiscard]] CodeMode code_mode();
 [[nodiscard]] std::uint8_t privilege_level();
 [[nodiscard]] bool in_64_bit_code();
 [[nodiscard]] bool in_protected_mode();
