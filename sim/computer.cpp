@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <bit>
 #include <numeric>
 #include <stdexcept>
 #include <utility>
@@ -40,6 +41,8 @@ Computer::Computer(WorldConfiguration configuration, Decider& decider)
       std::gcd(configuration_.tsc_frequency_hz, std::uint64_t{1'000'000'000});
   tsc_per_ns_numerator_ = configuration_.tsc_frequency_hz / divisor;
   tsc_per_ns_denominator_ = 1'000'000'000 / divisor;
+  tsc_shift_ =
+      std::has_single_bit(tsc_per_ns_denominator_) ? std::countr_zero(tsc_per_ns_denominator_) : -1;
   hash_.set_enabled(configuration_.hash_operations);
   hash_.flip_result_of(configuration_.flip_operation);
   hash_.set_listener(this);
@@ -91,9 +94,12 @@ std::uint64_t Computer::ns_of(std::uint64_t tsc) const {
   if (tsc == kNever) {
     return kNever;
   }
-  const unsigned __int128 nanoseconds =
-      (static_cast<unsigned __int128>(tsc) * tsc_per_ns_denominator_ + tsc_per_ns_numerator_ - 1) /
-      tsc_per_ns_numerator_;
+  const unsigned __int128 dividend =
+      static_cast<unsigned __int128>(tsc) * tsc_per_ns_denominator_ + tsc_per_ns_numerator_ - 1;
+  if ((dividend >> 64) == 0) [[likely]] {
+    return static_cast<std::uint64_t>(dividend) / tsc_per_ns_numerator_;
+  }
+  const unsigned __int128 nanoseconds = dividend / tsc_per_ns_numerator_;
   return nanoseconds > kNever ? kNever : static_cast<std::uint64_t>(nanoseconds);
 }
 

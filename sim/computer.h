@@ -192,11 +192,14 @@ class Computer final : private BoardHost, private HashListener {
     return here_ != nullptr ? here_->now : event_ns_;
   }
   [[nodiscard]] std::uint64_t tsc_of(std::uint64_t nanoseconds) const {
-    // Exact at any time and frequency; the quotient of 64 bits is the quick one.
+    // Exact at any time and frequency; the quotient of 64 bits is the quick one, a shift quicker.
     const unsigned __int128 product =
         static_cast<unsigned __int128>(nanoseconds) * tsc_per_ns_numerator_;
-    return (product >> 64) == 0 ? static_cast<std::uint64_t>(product) / tsc_per_ns_denominator_
-                                : static_cast<std::uint64_t>(product / tsc_per_ns_denominator_);
+    if ((product >> 64) != 0) [[unlikely]] {
+      return static_cast<std::uint64_t>(product / tsc_per_ns_denominator_);
+    }
+    const auto low = static_cast<std::uint64_t>(product);
+    return tsc_shift_ >= 0 ? low >> tsc_shift_ : low / tsc_per_ns_denominator_;
   }
   /// The first nanosecond at which the time-stamp counter is at least `tsc`.
   [[nodiscard]] std::uint64_t ns_of(std::uint64_t tsc) const;
@@ -333,6 +336,8 @@ class Computer final : private BoardHost, private HashListener {
   bool ended_ = false;
   std::uint64_t tsc_per_ns_numerator_ = 1;
   std::uint64_t tsc_per_ns_denominator_ = 1;
+  /// The denominator's logarithm if it is a power of two, as it mostly is; -1 if not.
+  int tsc_shift_ = 0;
   std::unique_ptr<watch::RaceDetector> detector_;  // null: nothing is watched
   std::array<std::uint64_t, 256> hypercalls_{};    // by call code; rarer codes go to the result
   RunResult result_;

@@ -183,9 +183,7 @@ void Computer::begin_exit(const vtx::Exit& cause, std::uint32_t length) {
   guest.exit_rip = guest.rip();
   guest.exit_length = length;
   processor.vtx.guest().rip = guest.exit_rip;
-  vtx::Exit exit = cause;
-  exit.instruction_length = length;
-  processor.vtx.exit(exit, now_tsc());
+  processor.vtx.exit(cause, length, now_tsc());
   processor.now += cost::kVmExit;
   ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
   guest.on = nullptr;

@@ -19,7 +19,11 @@ class MemoryBlocks {
   /// behind it up to the block's end, until the block goes.
   [[nodiscard]] const std::byte* find_or_zero(std::uint64_t address) const {
     const std::byte* const block = find(address);
-    return (block != nullptr ? block : kZeros.data()) + address % kBlockBytes;
+    return block != nullptr ? block + address % kBlockBytes : zeros(address);
+  }
+  /// As that of a byte whose block is absent.
+  [[nodiscard]] static const std::byte* zeros(std::uint64_t address) {
+    return kZeros.data() + address % kBlockBytes;
   }
   /// The block around an address; null if it is absent.
   [[nodiscard]] std::byte* find(std::uint64_t address) const {

@@ -45,7 +45,11 @@ class PhysicalMemory {
     if (!contains(address, size_bytes)) [[unlikely]] {
       return nullptr;
     }
-    return is_whole(address) ? memory_ + address.value() : blocks_.find_or_zero(address.value());
+    if (is_whole(address)) [[likely]] {
+      return memory_ + address.value();
+    }
+    return in_blocks_.has(address) ? blocks_.find_or_zero(address.value())
+                                   : MemoryBlocks::zeros(address.value());
   }
   /// The same for a word that is about to be changed.
   [[nodiscard]] std::byte* word(machine::Spa address, std::size_t size_bytes) {

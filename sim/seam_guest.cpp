@@ -27,28 +27,35 @@ constexpr std::uint32_t kLockedBytes = 4;
 constexpr std::uint32_t kStringBytes = 2;
 constexpr std::uint32_t kVmcallBytes = 3;
 
+// What is rare is in functions of its own, so that the rest needs no frame.
+
+[[noreturn, gnu::cold, gnu::noinline]] void report_misaligned(Gpa address, std::size_t size) {
+  sim::current_computer->violation("words are naturally aligned",
+                                   "a guest accesses " + std::to_string(size) + " bytes at GPA " +
+                                       std::to_string(address.value()));
+}
+
 template <class Word>
-void require_aligned(Computer& self, Gpa address) {
+void require_aligned(Gpa address) {
   if (address.value() % sizeof(Word) != 0) [[unlikely]] {
-    self.violation("words are naturally aligned",
-                   "a guest accesses " + std::to_string(sizeof(Word)) + " bytes at GPA " +
-                       std::to_string(address.value()));
+    report_misaligned(address, sizeof(Word));
   }
 }
 
 template <class Word>
-Word load(Gpa address) {
-  Computer& self = *sim::current_computer;
-  self.require_guest("load");
-  require_aligned<Word>(self, address);
-  for (;;) {
-    self.pass(cost::kSharedLoad);
+Word load_at(Computer& self, Gpa address, Spa where) {
+  const std::byte* const from = std::as_const(self.memory()).word(where, sizeof(Word));
+  self.observe(self.memory().key(where));
+  const Word value = from != nullptr ? sim::load_word<Word>(from) : static_cast<Word>(~Word{0});
+  return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
+}
+
+template <class Word>
+[[gnu::noinline]] Word load_slowly(Computer& self, Gpa address) {
+  for (;; self.pass(cost::kSharedLoad)) {
     const auto where = self.here().vtx.translate(address, Access::kRead);
-    if (where) [[likely]] {
-      const std::byte* const from = std::as_const(self.memory()).word(*where, sizeof(Word));
-      self.observe(self.memory().key(*where));
-      const Word value = from != nullptr ? sim::load_word<Word>(from) : static_cast<Word>(~Word{0});
-      return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
+    if (where) {
+      return load_at<Word>(self, address, *where);
     }
     self.here().registers.rdi = address.value();
     if (self.exit_guest(where.error(), kMoveBytes) == Resume::kComplete) {
@@ -60,31 +67,59 @@ Word load(Gpa address) {
 }
 
 template <class Word>
-void store(Gpa address, std::type_identity_t<Word> value) {
+Word load(Gpa address) {
   Computer& self = *sim::current_computer;
-  self.require_guest("store");
-  require_aligned<Word>(self, address);
-  for (;;) {
-    self.pass(cost::kSharedStore);
+  self.require_guest("load");
+  require_aligned<Word>(address);
+  self.pass(cost::kSharedLoad);
+  if (const auto where = self.here().vtx.find_translation(address, Access::kRead)) [[likely]] {
+    return load_at<Word>(self, address, *where);
+  }
+  return load_slowly<Word>(self, address);
+}
+
+/// Where no RAM is, nothing is stored.
+template <class Word>
+void store_at(Computer& self, Gpa address, Spa where, Word value) {
+  std::byte* const to = self.memory().word(where, sizeof(Word));
+  const auto stored =
+      static_cast<Word>(self.record(Operation::kStore, address.value(), sizeof(Word), value));
+  if (to != nullptr) [[likely]] {
+    self.publish(self.memory().key(where));
+    sim::store_word<Word>(to, stored);
+  }
+}
+
+template <class Word>
+[[gnu::noinline]] void store_slowly(Computer& self, Gpa address, Word value) {
+  for (;; self.pass(cost::kSharedStore)) {
     const auto where = self.here().vtx.translate(address, Access::kWrite);
-    if (where) [[likely]] {
-      if (std::byte* const to = self.memory().word(*where, sizeof(Word))) {
-        self.publish(self.memory().key(*where));
-        sim::store_word<Word>(to, static_cast<Word>(self.record(Operation::kStore, address.value(),
-                                                                sizeof(Word), value)));
-        return;
-      }
-      break;
+    if (where) {
+      store_at<Word>(self, address, *where, value);
+      return;
     }
     self.here().registers.rdi = address.value();
     self.here().registers.rax = value;
     if (self.exit_guest(where.error(), kMoveBytes) == Resume::kComplete) {
-      break;
+      self.record(Operation::kStore, address.value(), sizeof(Word), value);
+      return;
     }
     address = Gpa(self.here().registers.rdi);
     value = static_cast<Word>(self.here().registers.rax);
   }
-  self.record(Operation::kStore, address.value(), sizeof(Word), value);
+}
+
+template <class Word>
+void store(Gpa address, std::type_identity_t<Word> value) {
+  Computer& self = *sim::current_computer;
+  self.require_guest("store");
+  require_aligned<Word>(address);
+  self.pass(cost::kSharedStore);
+  if (const auto where = self.here().vtx.find_translation(address, Access::kWrite)) [[likely]] {
+    store_at<Word>(self, address, *where, value);
+    return;
+  }
+  store_slowly<Word>(self, address, value);
 }
 
 /// A locked read-modify-write: `change` gives the new value.
@@ -92,7 +127,7 @@ template <class Word, class Change>
 Word modify(Operation kind, Gpa address, std::type_identity_t<Word> operand, Change change) {
   Computer& self = *sim::current_computer;
   self.require_guest("locked operation");
-  require_aligned<Word>(self, address);
+  require_aligned<Word>(address);
   Word before{};
   for (;;) {
     self.pass(cost::kSharedReadModifyWrite);
@@ -232,35 +267,47 @@ void fill_memory(Gpa to, std::uint64_t size_bytes, std::uint8_t value) {
                 });
 }
 
+namespace {
+
+[[noreturn, gnu::cold, gnu::noinline]] void report_no_vmcall(Computer& self) {
+  self.violation("guests execute their images",
+                 "hypercall at a page that does not begin with VMCALL and RET");
+}
+
+void require_vmcall(Computer& self, Spa where) {
+  constexpr std::array<std::uint8_t, 4> kVmcallAndReturn = {0x0F, 0x01, 0xC1, 0xC3};
+  const std::byte* const code = std::as_const(self.memory()).word(where, kVmcallAndReturn.size());
+  if (code == nullptr || std::memcmp(code, kVmcallAndReturn.data(), kVmcallAndReturn.size()) != 0)
+      [[unlikely]] {
+    report_no_vmcall(self);
+  }
+}
+
+[[gnu::noinline]] Resume fault_at_fetch(Computer& self, const sim::vtx::Exit& exit) {
+  return self.exit_guest(exit, 0);
+}
+
+}  // namespace
+
 std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
                         std::uint64_t output) {
-  constexpr std::array<std::uint8_t, 4> kVmcallAndReturn = {0x0F, 0x01, 0xC1, 0xC3};
   Computer& self = *sim::current_computer;
   self.require_guest("hypercall");
   self.count_hypercall(static_cast<std::uint16_t>(control));
   for (;;) {
     self.pass(cost::kHypercallEntry);
     const auto where = self.here().vtx.translate(page, Access::kFetch);
-    sim::vtx::Exit exit;
-    std::uint32_t length = 0;
     GuestRegisters& registers = self.here().registers;
-    if (where) [[likely]] {
-      const std::byte* const code =
-          std::as_const(self.memory()).word(*where, kVmcallAndReturn.size());
-      if (code == nullptr ||
-          std::memcmp(code, kVmcallAndReturn.data(), kVmcallAndReturn.size()) != 0) {
-        self.violation("guests execute their images",
-                       "hypercall at a page that does not begin with VMCALL and RET");
-      }
-      exit = *self.here().vtx.unconditional(vmx::ExitReason::kVmcall);
-      length = kVmcallBytes;
-    } else {
-      exit = where.error();
-    }
     registers.rcx = control;
     registers.rdx = input;
     registers.r8 = output;
-    const Resume resume = self.exit_guest(exit, length);
+    Resume resume = Resume::kRetry;
+    if (where) [[likely]] {
+      require_vmcall(self, *where);
+      resume = self.exit_guest({.reason = vmx::ExitReason::kVmcall}, kVmcallBytes);
+    } else {
+      resume = fault_at_fetch(self, where.error());
+    }
     const GuestRegisters& after = self.here().registers;
     if (resume == Resume::kComplete) {
       return self.record(Operation::kHypercall, control, input ^ (output << 1), after.rax);

@@ -58,10 +58,24 @@ Computer& root(const char* operation) {
   return self;
 }
 
+// What is rare is in functions of its own, so that the rest needs no frame.
+
+[[noreturn, gnu::cold, gnu::noinline]] void report_outside(Spa address, std::uint64_t size) {
+  sim::current_computer->violation(
+      "the hypervisor stays within memory",
+      std::to_string(size) + " bytes at SPA " + std::to_string(address.value()));
+}
+
+[[noreturn, gnu::cold, gnu::noinline]] void report_field(const char* instruction,
+                                                         std::uint32_t encoding) {
+  sim::current_computer->violation(
+      "VMCS fields are accessed with a current VMCS",
+      std::string(instruction) + " of field " + std::to_string(encoding));
+}
+
 void require_memory(Computer& self, Spa address, std::uint64_t size, std::uint64_t alignment) {
   if (!self.memory().contains(address, size) || address.value() % alignment != 0) [[unlikely]] {
-    self.violation("the hypervisor stays within memory",
-                   std::to_string(size) + " bytes at SPA " + std::to_string(address.value()));
+    report_outside(address, size);
   }
 }
 
@@ -109,8 +123,7 @@ VmxResult record_result(Computer& self, Operation kind, std::uint64_t operand, V
   self.pass_private(cost::kVmcsAccess);
   std::uint64_t value = 0;
   if (!self.here().vtx.vmread_to(encoding, value)) [[unlikely]] {
-    self.violation("VMCS fields are accessed with a current VMCS",
-                   "VMREAD of field " + std::to_string(encoding));
+    report_field("VMREAD", encoding);
   }
   return self.record(Operation::kVmread, encoding, 0, value);
 }
@@ -120,8 +133,7 @@ VmxResult record_result(Computer& self, Operation kind, std::uint64_t operand, V
   self.pass_private(cost::kVmcsAccess);
   value = self.record(Operation::kVmwrite, encoding, 0, value);
   if (self.here().vtx.vmwrite(encoding, value) != VmxResult::kSucceed) [[unlikely]] {
-    self.violation("VMCS fields are accessed with a current VMCS",
-                   "VMWRITE of field " + std::to_string(encoding));
+    report_field("VMWRITE", encoding);
   }
 }
 

@@ -118,7 +118,11 @@ class Processor {
   /// A VM exit (SDM vol. 3 chapter 27): saves guest state and exit information to the VMCS, and is
   /// in root mode after. RIP is saved as guest().rip has it: at the instruction that caused the
   /// exit, past the one that completed before an event.
-  void exit(const Exit& cause, std::uint64_t now_tsc);
+  void exit(const Exit& cause, std::uint64_t now_tsc) {
+    exit(cause, cause.instruction_length, now_tsc);
+  }
+  /// The same, with the length of the instruction that caused it.
+  void exit(const Exit& cause, std::uint32_t instruction_length, std::uint64_t now_tsc);
   [[nodiscard]] bool in_non_root_mode() const { return non_root_; }
 
   // --- The guest, in non-root mode ---------------------------------------------------------------
@@ -175,11 +179,16 @@ class Processor {
   [[nodiscard]] std::expected<machine::Spa, Exit> translate(
       machine::Gpa address, Access access, Through through = Through::kLinearAddress) {
     if (through == Through::kLinearAddress) [[likely]] {
-      if (const std::optional<machine::Spa> hit = tlb_.find_fast(address, access)) [[likely]] {
+      if (const std::optional<machine::Spa> hit = find_translation(address, access)) [[likely]] {
         return *hit;
       }
     }
     return translate_slow(address, access, through);
+  }
+  /// What translate() answers for a linear address that the small cache has; nothing otherwise.
+  [[nodiscard]] std::optional<machine::Spa> find_translation(machine::Gpa address,
+                                                             Access access) const {
+    return tlb_.find_fast(address, access);
   }
 
   // --- Events ------------------------------------------------------------------------------------
@@ -224,7 +233,7 @@ class Processor {
   [[nodiscard]] Event take_injected_event();
   void save_guest_state(std::uint64_t now_tsc);
   void load_host_state();
-  void write_exit_information(const Exit& cause);
+  void write_exit_information(const Exit& cause, std::uint32_t instruction_length);
 
   [[nodiscard]] std::optional<Exit> when(bool exits, machine::vmx::ExitReason reason,
                                          std::uint64_t qualification = 0) const;

@@ -94,6 +94,7 @@ bool Processor::checks_pass(EntryResult& result) {
   return true;
 }
 
+// Every way out returns the one result, which is put together where the caller has it.
 EntryResult Processor::enter(EntryKind kind, std::uint64_t now_tsc) {
   EntryResult result;
   if (refuses_entry(kind, result)) {
@@ -106,7 +107,8 @@ EntryResult Processor::enter(EntryKind kind, std::uint64_t now_tsc) {
   }
   if (current_->get(Vmcs32::kVmEntryMsrLoadCount) != 0) {
     platform_.misuse("the MSR-load area of VM entries is not modelled");
-    return fail_guest_state(vmx::ExitReason::kEntryFailureMsrLoading, kFirstMsrEntry);
+    result = fail_guest_state(vmx::ExitReason::kEntryFailureMsrLoading, kFirstMsrEntry);
+    return result;
   }
   if (kind == EntryKind::kLaunch) {
     current_->launched = true;
@@ -175,9 +177,9 @@ Event Processor::take_injected_event() {
       .instruction_length = software ? current_->get32(Vmcs32::kVmEntryInstructionLength) : 0};
 }
 
-void Processor::exit(const Exit& cause, std::uint64_t now_tsc) {
+void Processor::exit(const Exit& cause, std::uint32_t instruction_length, std::uint64_t now_tsc) {
   save_guest_state(now_tsc);
-  write_exit_information(cause);
+  write_exit_information(cause, instruction_length);
   load_host_state();
 }
 
@@ -217,11 +219,11 @@ void Processor::save_guest_state(std::uint64_t now_tsc) {
   }
 }
 
-void Processor::write_exit_information(const Exit& cause) {
+void Processor::write_exit_information(const Exit& cause, std::uint32_t instruction_length) {
   Vmcs& vmcs = *current_;
   vmcs.put(VmcsReadOnly32::kExitReason, static_cast<std::uint32_t>(cause.reason));
   vmcs.put(VmcsReadOnlyNatural::kExitQualification, cause.qualification);
-  vmcs.put(VmcsReadOnly32::kExitInstructionLength, cause.instruction_length);
+  vmcs.put(VmcsReadOnly32::kExitInstructionLength, instruction_length);
   vmcs.put(VmcsReadOnly32::kExitInstructionInformation, cause.instruction_information);
   vmcs.put(VmcsReadOnly32::kExitInterruptionInformation, cause.interruption_information);
   vmcs.put(VmcsReadOnly32::kExitInterruptionErrorCode, cause.interruption_error_code);
