@@ -13,7 +13,7 @@ void Program::start() {
   install_processor_interrupts();
   states_ = make_array<ProcessorState*>(processor_count());
   states_[0] = heap().create<ProcessorState>(processor(0));
-  processor(0).synic().attach(kernel::kServicesSint, root_link_, 0);
+  processor(0).synic().attach(kernel::kServicesSint, root_link_);
   main().spawn();
 }
 
@@ -26,9 +26,7 @@ kernel::Task<> Program::main() {
   bool passed = false;
   const auto settings = parse_parameters(parameters());
   if (!settings) {
-    kernel::TextLine problem;
-    problem << "parameters, line " << settings.error().line << ": " << settings.error().problem;
-    console_.line(problem.view());
+    report(settings.error());
   } else {
     settings_ = *settings;
     passed = co_await start_processors();
@@ -44,9 +42,7 @@ kernel::Task<bool> Program::start_processors() {
   for (std::uint32_t index = 1; index < processor_count(); ++index) {
     const hv::Status status = start_processor(hv::VpIndex(index));
     if (status != hv::Status::kSuccess) {
-      kernel::TextLine problem;
-      problem << "processor " << index << " does not start: " << hv::status_name(status);
-      console_.line(problem.view());
+      report_not_started(index, status);
       co_return false;
     }
     states_[index] = heap().create<ProcessorState>(processor(index));
@@ -55,13 +51,29 @@ kernel::Task<bool> Program::start_processors() {
     arrival.go();
     co_await arrival.done();
   }
-  {
-    kernel::TextLine text;
-    text << processor_count() << (processor_count() == 1 ? " processor is" : " processors are")
-         << " running";
-    console_.line(text.view());
-  }
+  report_running();
   co_return true;
+}
+
+// Lines are put together outside of the tasks, whose frames they would fill.
+
+void Program::report(const kernel::ParameterError& error) {
+  kernel::TextLine text;
+  text << "parameters, line " << error.line << ": " << error.problem;
+  console_.line(text.view());
+}
+
+void Program::report_not_started(std::uint32_t index, hv::Status status) {
+  kernel::TextLine text;
+  text << "processor " << index << " does not start: " << hv::status_name(status);
+  console_.line(text.view());
+}
+
+void Program::report_running() {
+  kernel::TextLine text;
+  text << processor_count() << (processor_count() == 1 ? " processor is" : " processors are")
+       << " running";
+  console_.line(text.view());
 }
 
 kernel::Task<bool> Program::do_workload() {

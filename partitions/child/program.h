@@ -35,6 +35,9 @@ class Program final : public kernel::Kernel {
   /// Starts the other VPs one by one; each says that it is there before the next is started.
   kernel::Task<bool> start_processors();
   kernel::Task<bool> do_workload();
+  void report(const kernel::ParameterError& error);
+  void report_not_started(std::uint32_t index, hv::Status status);
+  void report_running();
 
   Console console_;
   RootLink root_link_;

@@ -31,6 +31,4 @@ void RootLink::message_arrived(const hv::Message& message) {
   answered_.set();
 }
 
-void RootLink::event_flag_set(std::uint32_t) {}
-
 }  // namespace child

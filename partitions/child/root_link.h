@@ -23,7 +23,6 @@ class RootLink final : public kernel::SintReceiver {
   [[nodiscard]] std::string_view answer() const { return answer_.view(); }
 
   void message_arrived(const hv::Message& message) override;
-  void event_flag_set(std::uint32_t flag) override;
 
  private:
   kernel::TextLine answer_;

@@ -33,25 +33,21 @@ void Synic::enable_where_preset() {
   enable(messages.page(), events.page());
 }
 
-void Synic::attach(std::uint32_t sint, SintReceiver& receiver, std::uint32_t event_flags) {
-  INVARIANT(sint < hv::kSintCount && event_flags <= hv::kEventFlagsPerSint);
-  sints_[sint] = Sint{&receiver, event_flags};
+void Synic::attach(std::uint32_t sint, SintReceiver& receiver) {
+  INVARIANT(sint < hv::kSintCount && attached_count_ < attached_.size());
+  attached_[attached_count_++] = {&receiver, sint};
   machine::write_msr(hv::kMsrSint0 + sint, kVectorSint + sint);
 }
 
 void Synic::scan() {
-  for (std::uint32_t sint = 0; sint < hv::kSintCount; ++sint) {
-    const Sint attached = sints_[sint];
-    if (attached.receiver == nullptr) {
-      continue;
-    }
-    take_events(sint, attached);
-    take_messages(sint, *attached.receiver);
+  for (std::size_t index = 0; index < attached_count_; ++index) {
+    take_events(attached_[index]);
+    take_messages(attached_[index]);
   }
 }
 
-void Synic::take_messages(std::uint32_t sint, SintReceiver& receiver) {
-  const machine::Gpa slot = message_page_ + sint * hv::kMessageSlotBytes;
+void Synic::take_messages(const Attached& attached) {
+  const machine::Gpa slot = message_page_ + attached.sint * hv::kMessageSlotBytes;
   while (true) {
     const std::uint32_t type = machine::load_u32(slot);
     if (type == 0) {
@@ -67,13 +63,15 @@ void Synic::take_messages(std::uint32_t sint, SintReceiver& receiver) {
     if ((flags & hv::MessageHeader::kMessagePending) != 0) {
       machine::write_msr(hv::kMsrEom, 0);
     }
-    receiver.message_arrived(message);
+    attached.receiver->message_arrived(message);
   }
 }
 
-void Synic::take_events(std::uint32_t sint, const Sint& attached) {
-  const machine::Gpa area = event_page_ + sint * hv::kEventFlagsAreaBytes;
-  for (std::uint32_t base = 0; base < attached.event_flags; base += kFlagsPerWord) {
+void Synic::take_events(const Attached& attached) {
+  const machine::Gpa area = event_page_ + attached.sint * hv::kEventFlagsAreaBytes;
+  const std::uint32_t limit = attached.receiver->event_flag_limit();
+  INVARIANT(limit <= hv::kEventFlagsPerSint);
+  for (std::uint32_t base = 0; base < limit; base += kFlagsPerWord) {
     const machine::Gpa word = area + base / 8;
     if (machine::load_u64(word) == 0) {
       continue;

@@ -17,8 +17,11 @@ class SintReceiver {
  public:
   /// The message's slot is free again when this is called.
   virtual void message_arrived(const hv::Message& message) = 0;
+  /// The flags from this one on are never set, and not looked at. May grow, but never shrink: a
+  /// flag that stayed set unseen would bring no interrupt any more.
+  [[nodiscard]] virtual std::uint32_t event_flag_limit() const { return 0; }
   /// The flag was set, and is clear again.
-  virtual void event_flag_set(std::uint32_t flag) = 0;
+  virtual void event_flag_set(std::uint32_t) {}
 
  protected:
   ~SintReceiver() = default;
@@ -33,27 +36,29 @@ class Synic : private Work {
   /// The same with the pages where the hypervisor has put them (root only).
   void enable_where_preset();
 
-  /// Unmasks a SINT, with vector kVectorSint + sint. `event_flags` is how many of its flags can be
-  /// set: 0 for messages alone.
-  void attach(std::uint32_t sint, SintReceiver& receiver, std::uint32_t event_flags);
+  /// Unmasks a SINT, with vector kVectorSint + sint; at most kMostAttached.
+  void attach(std::uint32_t sint, SintReceiver& receiver);
 
   /// From the interrupt handler of any SINT's vector.
   void interrupted() { executor_.post(*this); }
 
  private:
-  struct Sint {
+  /// Of the 16 SINTs a kernel uses few.
+  static constexpr std::size_t kMostAttached = 4;
+  struct Attached {
     SintReceiver* receiver = nullptr;
-    std::uint32_t event_flags = 0;
+    std::uint32_t sint = 0;
   };
 
   void scan();
-  void take_messages(std::uint32_t sint, SintReceiver& receiver);
-  void take_events(std::uint32_t sint, const Sint& attached);
+  void take_messages(const Attached& attached);
+  void take_events(const Attached& attached);
 
   Executor& executor_;
   machine::Gpa message_page_;
   machine::Gpa event_page_;
-  std::array<Sint, hv::kSintCount> sints_{};
+  std::array<Attached, kMostAttached> attached_{};
+  std::size_t attached_count_ = 0;
 };
 
 }  // namespace kernel

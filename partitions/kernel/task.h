@@ -17,7 +17,7 @@
 namespace kernel {
 
 /// One size for every frame, so that which tasks fit does not depend on the compiler.
-inline constexpr std::size_t kFrameSlotBytes = 1024;
+inline constexpr std::size_t kFrameSlotBytes = 512;
 
 [[nodiscard]] void* allocate_frame(std::size_t size_bytes);
 void free_frame(void* frame);

@@ -42,9 +42,9 @@ void Program::start() {
   }
   legacy_interrupts_.set_up();
   kernel::Synic& synic = processor(0).synic();
-  synic.attach(kInterceptSint, intercepts_, 0);
-  synic.attach(kernel::kServicesSint, services_, 0);
-  synic.attach(vmbus::kVmbusSint, bus_receiver_, EventFlags::kCount);
+  synic.attach(kInterceptSint, intercepts_);
+  synic.attach(kernel::kServicesSint, services_);
+  synic.attach(vmbus::kVmbusSint, bus_receiver_);
   main().spawn();
 }
 
@@ -79,14 +79,16 @@ kernel::Task<> Program::main() {
   power_off();
 }
 
+void Program::announce_children() {
+  kernel::TextLine text;
+  text << parameters_.children << (parameters_.children == 1 ? " child" : " children") << " of "
+       << parameters_.child_processors << " processor" << plural(parameters_.child_processors)
+       << ", " << parameters_.child_memory_mib << " MiB: " << workload_name(parameters_.workload);
+  line(text.view());
+}
+
 kernel::Task<> Program::run_children() {
-  {
-    kernel::TextLine text;
-    text << parameters_.children << (parameters_.children == 1 ? " child" : " children") << " of "
-         << parameters_.child_processors << " processor" << plural(parameters_.child_processors)
-         << ", " << parameters_.child_memory_mib << " MiB: " << workload_name(parameters_.workload);
-    line(text.view());
-  }
+  announce_children();
   children_left_ = parameters_.children;
   for (std::uint32_t place = 0; place < parameters_.children_at_once; ++place) {
     places_.release();
@@ -113,15 +115,19 @@ kernel::Task<> Program::run_child(std::uint32_t number) {
   if (failure) {
     report(*child, *failure);
   }
-  kernel::TextLine text;
-  text << "child " << number << " is gone";
-  line(text.view());
+  report_gone(number);
   children_.remove(*child);
   heap().destroy(child);
   places_.release();
   if (--children_left_ == 0) {
     all_gone_.set();
   }
+}
+
+void Program::report_gone(std::uint32_t child_number) {
+  kernel::TextLine text;
+  text << "child " << child_number << " is gone";
+  line(text.view());
 }
 
 std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child) {

@@ -30,10 +30,12 @@ class Program final : public kernel::Kernel, private LineOutput {
   void child_line(std::uint32_t child_number, std::string_view text) override;
 
   kernel::Task<> main();
+  void announce_children();
   kernel::Task<> run_children();
   kernel::Task<> run_child(std::uint32_t number);
   [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child);
   [[nodiscard]] std::optional<ChildPartition::Failure> offer_disks(ChildPartition& child);
+  void report_gone(std::uint32_t child_number);
   void report(const ChildPartition& child, const ChildPartition::Failure& failure);
   [[nodiscard]] const machine::BootModule* find_module(std::string_view name) const;
   void take_census(std::uint64_t pages_at_start);

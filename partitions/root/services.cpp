@@ -95,8 +95,6 @@ void ServicesServer::message_arrived(const hv::Message& message) {
   }
 }
 
-void ServicesServer::event_flag_set(std::uint32_t) {}
-
 void ServicesServer::from_console(ChildPartition& child, const hv::Message& message) {
   if (message.header.type == kernel::kDone) {
     const std::uint32_t verdict = word_of(message).value_or(1);
@@ -147,7 +145,5 @@ void InterceptServer::message_arrived(const hv::Message& message) {
   output_.line(line.view());
   child->end(kernel::Verdict::kFailed);
 }
-
-void InterceptServer::event_flag_set(std::uint32_t) {}
 
 }  // namespace root

@@ -47,7 +47,6 @@ class ServicesServer final : public kernel::SintReceiver {
       : children_(children), calls_(calls), output_(output) {}
 
   void message_arrived(const hv::Message& message) override;
-  void event_flag_set(std::uint32_t flag) override;
 
  private:
   void from_console(ChildPartition& child, const hv::Message& message);
@@ -66,7 +65,6 @@ class InterceptServer final : public kernel::SintReceiver {
       : children_(children), output_(output) {}
 
   void message_arrived(const hv::Message& message) override;
-  void event_flag_set(std::uint32_t flag) override;
 
  private:
   ChildDirectory& children_;

@@ -17,6 +17,7 @@ struct Recorder final : kernel::SintReceiver {
     messages.push_back(message);
     slots_were_free = slots_were_free && machine::load_u32(slot()) == 0;
   }
+  [[nodiscard]] std::uint32_t event_flag_limit() const override { return flag_limit; }
   void event_flag_set(std::uint32_t flag) override { flags.push_back(flag); }
 
   static machine::Gpa slot() {
@@ -30,6 +31,7 @@ struct Recorder final : kernel::SintReceiver {
 
   std::vector<hv::Message> messages;
   std::vector<std::uint32_t> flags;
+  std::uint32_t flag_limit = 0;
   bool slots_were_free = true;
 };
 
@@ -53,7 +55,7 @@ std::size_t eom_writes() {
 TEST_CASE("a message is handed on after its slot was freed", "[kernel][synic]") {
   kernel_test::Booted booted;
   Recorder recorder;
-  booted.processor().synic().attach(kSint, recorder, 0);
+  booted.processor().synic().attach(kSint, recorder);
   put_message(5, 0);
   booted.processor().synic().interrupted();
   CHECK(recorder.messages.empty());
@@ -68,7 +70,7 @@ TEST_CASE("a message is handed on after its slot was freed", "[kernel][synic]") 
 TEST_CASE("a message that others wait behind ends with EOM", "[kernel][synic]") {
   kernel_test::Booted booted;
   Recorder recorder;
-  booted.processor().synic().attach(kSint, recorder, 0);
+  booted.processor().synic().attach(kSint, recorder);
   put_message(5, hv::MessageHeader::kMessagePending);
   booted.processor().synic().interrupted();
   booted.run();
@@ -80,7 +82,7 @@ TEST_CASE("a pending bit that appears while the message is taken is not missed",
           "[kernel][synic]") {
   kernel_test::Booted booted;
   Recorder recorder;
-  booted.processor().synic().attach(kSint, recorder, 0);
+  booted.processor().synic().attach(kSint, recorder);
   put_message(5, 0);
   host_seam::computer().before_exchange = [] {
     machine::store_u8(Recorder::slot() + 5, hv::MessageHeader::kMessagePending);
@@ -93,7 +95,8 @@ TEST_CASE("a pending bit that appears while the message is taken is not missed",
 TEST_CASE("event flags are told one by one and cleared", "[kernel][synic]") {
   kernel_test::Booted booted;
   Recorder recorder;
-  booted.processor().synic().attach(kSint, recorder, 256);
+  recorder.flag_limit = 256;
+  booted.processor().synic().attach(kSint, recorder);
   machine::store_u64(Recorder::flag_area(), 0x8000000000000002);
   machine::store_u64(Recorder::flag_area() + 24, 1);
   booted.processor().synic().interrupted();
@@ -101,4 +104,26 @@ TEST_CASE("event flags are told one by one and cleared", "[kernel][synic]") {
   CHECK(recorder.flags == std::vector<std::uint32_t>{1, 63, 192});
   CHECK(machine::load_u64(Recorder::flag_area()) == 0);
   CHECK(machine::load_u64(Recorder::flag_area() + 24) == 0);
+}
+
+TEST_CASE("only the words of event flags that can be set are looked at", "[kernel][synic]") {
+  kernel_test::Booted booted;
+  Recorder recorder;
+  booted.processor().synic().attach(kSint, recorder);
+  const auto scan_with_limit = [&](std::uint32_t limit) {
+    recorder.flags.clear();
+    recorder.flag_limit = limit;
+    for (std::uint32_t byte = 0; byte < hv::kEventFlagsAreaBytes; byte += 8) {
+      machine::store_u64(Recorder::flag_area() + byte, 1);
+    }
+    booted.processor().synic().interrupted();
+    booted.run();
+    return recorder.flags;
+  };
+  CHECK(scan_with_limit(0).empty());
+  CHECK(scan_with_limit(1) == std::vector<std::uint32_t>{0});
+  CHECK(scan_with_limit(64) == std::vector<std::uint32_t>{0});
+  // The limit is asked for each time.
+  CHECK(scan_with_limit(65) == std::vector<std::uint32_t>{0, 64});
+  CHECK(scan_with_limit(hv::kEventFlagsPerSint).size() == hv::kEventFlagsPerSint / 64);
 }

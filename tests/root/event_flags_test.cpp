@@ -43,3 +43,20 @@ TEST_CASE("flags run out without harm", "[root][bus]") {
   }
   CHECK(taken == root::EventFlags::kCount - 1);
 }
+
+TEST_CASE("the limit covers every flag that ever had an owner, and no more", "[root][bus]") {
+  root::EventFlags flags;
+  Counter counter;
+  CHECK(flags.limit() == 0);
+  const auto one = flags.take(counter);
+  const auto two = flags.take(counter);
+  REQUIRE((one.has_value() && two.has_value()));
+  const std::uint32_t behind_two = *two + 1u;
+  CHECK(flags.limit() == behind_two);
+  // A flag that was set before it was given back must still be found and cleared.
+  flags.give_back(*two);
+  flags.give_back(*one);
+  CHECK(flags.limit() == behind_two);
+  CHECK(flags.take(counter) == one);
+  CHECK(flags.limit() == behind_two);
+}

@@ -21,7 +21,7 @@ BusDriver::BusDriver(kernel::Kernel& kernel, std::uint32_t number)
       client_({.trace_id = number}, client_channels_, client_gpadls_, *this) {}
 
 kernel::Task<bool> BusDriver::connect() {
-  kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this, kEventFlags);
+  kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this);
   if (client_.connect() != vmbus::ClientStatus::kDone) {
     co_return false;
   }

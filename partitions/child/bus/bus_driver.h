@@ -39,7 +39,6 @@ class ChannelDriver {
 class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifier {
  public:
   static constexpr std::size_t kMaxDevices = 8;
-  static constexpr std::uint32_t kEventFlags = 64;
 
   /// `number` is the child's, for traces.
   BusDriver(kernel::Kernel& kernel, std::uint32_t number);
@@ -61,6 +60,8 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   kernel::Task<> close(OfferedDevice& device);
 
   void message_arrived(const hv::Message& message) override;
+  /// A channel's flag is its id.
+  [[nodiscard]] std::uint32_t event_flag_limit() const override { return kMaxDevices + 1; }
   void event_flag_set(std::uint32_t flag) override;
 
  private:

@@ -24,6 +24,13 @@ kernel::Task<> on_every_processor(Program& program, Errand::Run run, std::uint64
   }
 }
 
+void report(Program& program) {
+  const Parameters& settings = program.settings();
+  kernel::TextLine text;
+  text << "idle for " << settings.idle_ms << " ms at " << settings.timer_hz << " Hz";
+  program.console().line(text.view());
+}
+
 }  // namespace
 
 kernel::Task<bool> idle(Program& program) {
@@ -43,11 +50,7 @@ kernel::Task<bool> idle(Program& program) {
     machine::always(kTicksKeptCount, enough, ticks, expected);
     kept = kept && enough;
   }
-  {
-    kernel::TextLine text;
-    text << "idle for " << settings.idle_ms << " ms at " << settings.timer_hz << " Hz";
-    program.console().line(text.view());
-  }
+  report(program);
   co_return kept;
 }
 

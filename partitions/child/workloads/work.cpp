@@ -43,6 +43,12 @@ void work_here(ProcessorState& here, std::uint64_t seed) {
   static_cast<void>(fill_and_check(here.processor().kernel(), seed));
 }
 
+void report(Program& program) {
+  kernel::TextLine text;
+  text << "worked " << program.settings().rounds << " rounds";
+  program.console().line(text.view());
+}
+
 }  // namespace
 
 kernel::Task<bool> work(Program& program) {
@@ -58,11 +64,7 @@ kernel::Task<bool> work(Program& program) {
       co_await kernel::sleep_for(kernel::kMillisecond100ns);
     }
   }
-  {
-    kernel::TextLine text;
-    text << "worked " << program.settings().rounds << " rounds";
-    program.console().line(text.view());
-  }
+  report(program);
   co_return good;
 }
 

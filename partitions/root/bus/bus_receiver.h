@@ -16,6 +16,7 @@ class BusReceiver final : public kernel::SintReceiver {
   [[nodiscard]] EventFlags& flags() { return flags_; }
 
   void message_arrived(const hv::Message& message) override;
+  [[nodiscard]] std::uint32_t event_flag_limit() const override { return flags_.limit(); }
   void event_flag_set(std::uint32_t flag) override { flags_.deliver(flag); }
 
  private:

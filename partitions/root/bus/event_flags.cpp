@@ -1,5 +1,7 @@
 #include "partitions/root/bus/event_flags.h"
 
+#include <algorithm>
+
 #include "machine/invariant.h"
 
 namespace root {
@@ -8,6 +10,7 @@ std::optional<std::uint16_t> EventFlags::take(SignalReceiver& receiver) {
   for (std::uint16_t flag = 1; flag < kCount; ++flag) {
     if (receivers_[flag] == nullptr) {
       receivers_[flag] = &receiver;
+      limit_ = std::max(limit_, static_cast<std::uint16_t>(flag + 1));
       return flag;
     }
   }

@@ -18,7 +18,7 @@ class SignalReceiver {
   ~SignalReceiver() = default;
 };
 
-/// Flags are taken from the lowest free one on, so that few words need to be scanned. Flag 0 stays
+/// Flags are taken from the lowest free one on, so that few need to be looked at. Flag 0 stays
 /// unused.
 class EventFlags {
  public:
@@ -28,9 +28,13 @@ class EventFlags {
   void give_back(std::uint16_t flag);
   /// Tells the owner of the flag; a flag without an owner was signalled before it was given back.
   void deliver(std::uint32_t flag);
+  /// Behind the highest flag that ever had an owner. One that was given back may still be set: it
+  /// is looked at for ever, for while it is set its next owner would hear of no signal.
+  [[nodiscard]] std::uint32_t limit() const { return limit_; }
 
  private:
   std::array<SignalReceiver*, kCount> receivers_{};
+  std::uint16_t limit_ = 0;
 };
 
 }  // namespace root
