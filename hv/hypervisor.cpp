@@ -82,7 +82,7 @@ void Hypervisor::create_root() {
     map_root_memory(root, split);
     INVARIANT(create_vp(*this, root, VpIndex{0}, 0) == Status::kSuccess);
   }
-  VirtualProcessor& vp = *root.vps[0];
+  VirtualProcessor& vp = *root.vp(VpIndex{0});
   vp.context.load(this_processor().index());
   INVARIANT(load_root_image(information_, split));
   vp.context.unload();
@@ -188,9 +188,9 @@ void Hypervisor::resume(VirtualProcessor& vp) {
 void Hypervisor::end_stop() { stop_token_.store(0); }
 
 void Hypervisor::flush_translations(Partition& partition) {
-  // The generation first: a processor that takes up or enters a guest from here on drops what it
-  // has; one that had looked before is in a guest now and is waited for.
-  partition.translation_generation.fetch_add(1);
+  // The marks first: a processor that takes up or enters a guest from here on drops what it has;
+  // one that had looked before is in a guest now and is waited for.
+  partition.stale_processors.exchange(~0ull);
   for (std::uint32_t lp = 0; lp < processor_count(); ++lp) {
     processor(lp).request(LogicalProcessor::kDropTranslations);
   }
@@ -219,7 +219,7 @@ void Hypervisor::wait_until_outside_guests() {
 }
 
 void Hypervisor::deliver_device_interrupt(std::uint8_t vector) {
-  VirtualProcessor* vp = root_ != nullptr ? root_->vps[0] : nullptr;
+  VirtualProcessor* vp = root_ != nullptr ? root_->vp(VpIndex{0}) : nullptr;
   if (vp == nullptr) {
     return;  // nobody has programmed a device yet
   }

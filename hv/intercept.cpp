@@ -30,7 +30,7 @@ VirtualProcessor* listener(Partition& parent) {
       return vp;
     }
   }
-  return parent.vps[0];
+  return parent.vp(VpIndex{0});
 }
 
 /// A parent that let the VP run on before it took the last message loses that message.

@@ -1,8 +1,8 @@
 // One partition: identity, place in the tree, privileges and properties, memory, virtual
-// processors, ports and connections. It lies in one page of its parent's pool.
+// processors, ports and connections. It lies in one page of its parent's pool, with its first
+// virtual processor and all that a small partition needs; tables that grow go on in its own pool.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -19,13 +19,12 @@
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/privileges.h"
+#include "hv/vp_table.h"
 #include "machine/address.h"
 #include "machine/shared.h"
 #include "machine/spin_lock.h"
 
 namespace hv {
-
-class VirtualProcessor;
 
 class Partition {
  public:
@@ -52,8 +51,7 @@ class Partition {
   PagePool pool;
 
   // --- Under the management lock and the communication lock; read under either -----------------
-  std::array<VirtualProcessor*, kMaxVirtualProcessors> vps{};
-  std::uint32_t vp_count = 0;
+  VpTable vps{pool};
   PortTable ports{pool};
   ConnectionTable connections{pool};
 
@@ -67,10 +65,9 @@ class Partition {
   machine::Shared<std::uint64_t> hypercall_register{0};
   machine::Shared<std::uint64_t> reference_tsc_register{0};
   machine::Shared<std::uint64_t> unimplemented_msr_action{kUnimplementedMsrFault};
-  /// Counts the times when translations were taken away.
-  machine::Shared<std::uint64_t> translation_generation{1};
-  /// Up to which of them each logical processor has dropped its own; each word is that processor's.
-  std::array<std::uint64_t, kMaxLogicalProcessors> dropped_through{};
+  /// A bit for each logical processor that may hold translations which are no longer true.
+  machine::Shared<std::uint64_t> stale_processors{~0ull};
+  static_assert(kMaxLogicalProcessors <= 64);
 
   // --- Set before the first VP runs, or under the management lock with all VPs stopped ----------
   PrivilegeMask privileges;
@@ -78,10 +75,7 @@ class Partition {
   ReferenceClock clock;
   machine::Spn reference_tsc_page{};
 
-  [[nodiscard]] VirtualProcessor* vp(VpIndex index) const {
-    const auto number = static_cast<std::uint32_t>(index);
-    return number < vps.size() ? vps[number] : nullptr;
-  }
+  [[nodiscard]] VirtualProcessor* vp(VpIndex index) const { return vps.find(index); }
 
   /// Copies from or to the partition's memory, within one page; takes the GPA space lock. False,
   /// with nothing copied, if the page is not mapped with the right to do so.

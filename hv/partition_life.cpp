@@ -1,7 +1,6 @@
 #include "hv/partition_life.h"
 
 #include <array>
-#include <new>
 
 #include "hv/hypervisor.h"
 #include "hv/timer/reference_tsc_page.h"
@@ -13,7 +12,7 @@ namespace hv {
 namespace {
 
 constexpr std::uint32_t kCpuidAddressSizes = 0x8000'0008;
-constexpr std::size_t kPagesPerVp = 5;
+constexpr std::size_t kPagesPerVp = 4;
 /// Overlays that a VP can show: message, event flags and assist page.
 constexpr std::uint32_t kOverlaysPerVp = 3;
 /// Of the partition: hypercall and reference TSC page.
@@ -41,16 +40,27 @@ bool take_pages(PagePool& pool, std::array<machine::Spn, Count>& pages) {
 }
 
 void give_pages(PagePool& pool, const VpPages& pages) {
-  for (const machine::Spn page :
-       {pages.assist, pages.event_flags, pages.message, pages.vmcs, pages.object}) {
+  for (const machine::Spn page : {pages.assist, pages.event_flags, pages.message, pages.vmcs}) {
     pool.give(page);
   }
 }
 
-/// Room for the overlays of the partition and so many VPs.
-Status reserve_overlays(Partition& partition, std::uint32_t vp_count) {
-  const machine::LockGuard guard(partition.space_lock);
-  return partition.space->reserve_overlays(kOverlaysPerPartition + kOverlaysPerVp * vp_count);
+/// Everything that the tables need for one more VP; false, and nothing changed, if the pool does
+/// not have it beside the VP's own pages.
+bool reserve_vp(Partition& partition, VpIndex index) {
+  const std::uint32_t overlays =
+      kOverlaysPerPartition + kOverlaysPerVp * (partition.vps.count() + 1);
+  {
+    const machine::LockGuard guard(partition.space_lock);
+    const std::size_t pages = kPagesPerVp + partition.vps.pages_to_reserve(index) +
+                              partition.space->pages_to_reserve_overlays(overlays);
+    if (partition.pool.available() < pages) {
+      return false;
+    }
+    INVARIANT(partition.space->reserve_overlays(overlays) == Status::kSuccess);
+  }
+  partition.vps.reserve(index);
+  return true;
 }
 
 void hide_overlays(Hypervisor& hypervisor, VirtualProcessor& vp) {
@@ -89,7 +99,7 @@ Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
   }
   const auto [root_table, reference_tsc_page] = pages;
   partition.space.emplace(partition.pool, root_table, space_page_count());
-  if (reserve_overlays(partition, 0) != Status::kSuccess) {
+  if (partition.space->reserve_overlays(kOverlaysPerPartition) != Status::kSuccess) {
     partition.space->destroy();
     partition.space.reset();
     partition.pool.give(reference_tsc_page);
@@ -107,21 +117,14 @@ Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
 
 Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
                  std::uint32_t pinned_lp) {
+  if (!reserve_vp(partition, index)) {
+    return Status::kInsufficientMemory;
+  }
   std::array<machine::Spn, kPagesPerVp> pages;
-  if (!take_pages(partition.pool, pages)) {
-    return Status::kInsufficientMemory;
-  }
-  const VpPages vp_pages{.object = pages[0],
-                         .vmcs = pages[1],
-                         .message = pages[2],
-                         .event_flags = pages[3],
-                         .assist = pages[4]};
-  if (reserve_overlays(partition, partition.vp_count + 1) != Status::kSuccess) {
-    give_pages(partition.pool, vp_pages);
-    return Status::kInsufficientMemory;
-  }
-  auto* vp =
-      new (machine::direct_map(vp_pages.object)) VirtualProcessor(partition, index, vp_pages);
+  INVARIANT(take_pages(partition.pool, pages));
+  const VpPages vp_pages{
+      .vmcs = pages[0], .message = pages[1], .event_flags = pages[2], .assist = pages[3]};
+  VirtualProcessor* const vp = &partition.vps.make(partition, index, vp_pages);
   vp->suspend.explicitly = true;
   vp->suspend.startup = index != VpIndex{0};
   vp->pinned_lp = pinned_lp;
@@ -140,8 +143,7 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
                            partition.ept_pointer);
   });
   const machine::LockGuard guard(hypervisor.communication_lock);
-  partition.vps[static_cast<std::uint32_t>(index)] = vp;
-  ++partition.vp_count;
+  partition.vps.insert(*vp);
   return Status::kSuccess;
 }
 
@@ -149,8 +151,7 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   Partition& partition = vp.partition;
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
-    partition.vps[static_cast<std::uint32_t>(vp.index)] = nullptr;
-    --partition.vp_count;
+    partition.vps.remove(vp);
     if (partition.parent != nullptr) {
       drop_messages(*partition.parent, vp.intercept_owner);
     }
@@ -164,7 +165,7 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   }
   hide_overlays(hypervisor, vp);
   const VpPages pages = vp.pages;
-  vp.~VirtualProcessor();
+  partition.vps.end(vp);
   give_pages(partition.pool, pages);
 }
 
@@ -179,6 +180,7 @@ void take_partition_apart(Hypervisor& hypervisor, Partition& partition) {
     }
     partition.connections.destroy();
     partition.ports.destroy();
+    partition.vps.destroy();
   }
   // No processor walks the tables any more, but some may hold what they found there.
   hypervisor.flush_translations(partition);

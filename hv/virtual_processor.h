@@ -1,5 +1,5 @@
 // One virtual processor: its registers, its interrupt controllers and timers, and why it may not
-// run. It lies in one page that was deposited for its partition.
+// run. It lies in its partition's VpTable.
 #pragma once
 
 #include <array>
@@ -24,7 +24,6 @@ class Partition;
 
 /// Pages that a virtual processor takes from its partition's pool.
 struct VpPages {
-  machine::Spn object;
   machine::Spn vmcs;
   machine::Spn message;
   machine::Spn event_flags;

@@ -70,6 +70,10 @@ class GpaSpace {
   /// Makes room for the records of `total` overlays, so that showing them lacks memory only for the
   /// tables around their place.
   [[nodiscard]] Status reserve_overlays(std::uint32_t total);
+  /// The pages that reserve_overlays() takes from the pool.
+  [[nodiscard]] std::size_t pages_to_reserve_overlays(std::uint32_t total) const {
+    return overlays_.pages_to_reserve(total);
+  }
   /// Puts `page` over whatever is at `gpn`, above other overlays there. An overlay of that id which
   /// is already shown moves; if that fails it stays where it was.
   [[nodiscard]] Status show_overlay(OverlayId id, machine::Gpn gpn, machine::Spn page,

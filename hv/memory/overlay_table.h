@@ -52,6 +52,10 @@ class OverlayTable {
 
   /// Makes room for `total` overlays, those that are shown included.
   [[nodiscard]] Status reserve(std::uint32_t total);
+  /// The pages that reserve() takes from the pool.
+  [[nodiscard]] std::size_t pages_to_reserve(std::uint32_t total) const {
+    return records_.pages_to_reserve(total);
+  }
 
   [[nodiscard]] Overlay* find(OverlayId id);
   [[nodiscard]] const Overlay* find(OverlayId id) const;

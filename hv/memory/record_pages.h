@@ -44,6 +44,12 @@ class RecordPages {
   /// Whether make() will succeed; takes a page from the pool if need be.
   [[nodiscard]] bool has_room() { return free_ != nullptr || grow(); }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  /// What has_room() takes from the pool.
+  [[nodiscard]] std::size_t pages_for_room() const { return free_ != nullptr ? 0 : 1; }
+  /// What reserve() takes from the pool.
+  [[nodiscard]] std::size_t pages_to_reserve(std::size_t total) const {
+    return total <= capacity_ ? 0 : (total - capacity_ + Page::kRecords - 1) / Page::kRecords;
+  }
   /// Grows until there is room for `total` objects in all. False: the pool has too few pages.
   [[nodiscard]] bool reserve(std::size_t total) {
     while (capacity_ < total) {

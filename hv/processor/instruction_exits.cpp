@@ -68,7 +68,7 @@ CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& 
   subject.apic_id = vp.apic.id();
   {
     const machine::LockGuard guard(processor.hypervisor().communication_lock);
-    subject.vp_count = vp.partition.vp_count;
+    subject.vp_count = vp.partition.vps.count();
   }
   subject.lp_count = processor.hypervisor().processor_count();
   subject.rdtscp = (processor.capabilities().controls.secondary & machine::vmx::kEnableRdtscp) != 0;

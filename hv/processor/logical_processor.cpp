@@ -202,11 +202,11 @@ void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
 
 void LogicalProcessor::drop_stale_translations(VirtualProcessor& vp) {
   Partition& partition = vp.partition;
-  const std::uint64_t generation = partition.translation_generation.load();
-  std::uint64_t& dropped = partition.dropped_through[index_];
-  if (dropped != generation) {
+  const std::uint64_t mark = 1ull << index_;
+  if ((partition.stale_processors.load() & mark) != 0) {
+    // The mark goes first: what is taken away from here on marks us again.
+    partition.stale_processors.fetch_and(~mark);
     vtx::invalidate_translations(capabilities_, partition.ept_pointer);
-    dropped = generation;
   }
 }
 

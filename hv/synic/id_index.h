@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 
 #include "hv/memory/page_pool.h"
 #include "machine/address.h"
@@ -64,8 +64,15 @@ class IdIndex {
  private:
   static constexpr std::uint32_t kOwnBuckets = 8;
   static constexpr std::uint32_t kRecordsPerBucket = 4;
-  static constexpr std::uint32_t kBucketsPerPage = machine::kPageSize / sizeof(T*);
   static constexpr std::uint32_t kMaxPages = 8;
+
+  struct Page {
+    static constexpr std::uint32_t kBuckets =
+        (machine::kPageSize - sizeof(machine::Spn)) / sizeof(T*);
+    machine::Spn place;
+    std::array<T*, kBuckets> buckets{};
+  };
+  static_assert(sizeof(Page) <= machine::kPageSize);
 
   /// Ids carry their meaning in some of their bits: a multiplication spreads them over the upper
   /// ones.
@@ -75,22 +82,23 @@ class IdIndex {
   }
   [[nodiscard]] T** bucket_number(std::uint32_t number) {
     return page_count_ == 0 ? &own_[number]
-                            : &pages_[number / kBucketsPerPage].buckets[number % kBucketsPerPage];
+                            : &pages_[number / Page::kBuckets]->buckets[number % Page::kBuckets];
   }
   void grow() {
     const std::uint32_t wanted = page_count_ == 0 ? 1 : page_count_ * 2;
     if (wanted > kMaxPages || pool_->available() < wanted) {
       return;
     }
-    std::array<Page, kMaxPages> old_pages = pages_;
+    const std::array<Page*, kMaxPages> old_pages = pages_;
     const std::uint32_t old_page_count = page_count_;
     T* all = take_out_all();
     for (std::uint32_t page = 0; page < wanted; ++page) {
       const machine::Spn place = *pool_->take();
-      pages_[page] = {reinterpret_cast<T**>(machine::direct_map(place)), place};
+      pages_[page] = std::construct_at(reinterpret_cast<Page*>(machine::direct_map(place)));
+      pages_[page]->place = place;
     }
     page_count_ = wanted;
-    bucket_count_ = wanted * kBucketsPerPage;
+    bucket_count_ = wanted * Page::kBuckets;
     while (all != nullptr) {
       T& record = *all;
       all = record.next_;
@@ -99,7 +107,7 @@ class IdIndex {
       *head = &record;
     }
     for (std::uint32_t page = 0; page < old_page_count; ++page) {
-      pool_->give(old_pages[page].place);
+      pool_->give(old_pages[page]->place);
     }
   }
   [[nodiscard]] T* take_out_all() {
@@ -117,24 +125,19 @@ class IdIndex {
   }
   void give_pages_back() {
     for (std::uint32_t page = 0; page < page_count_; ++page) {
-      pool_->give(pages_[page].place);
+      pool_->give(pages_[page]->place);
     }
     page_count_ = 0;
     bucket_count_ = kOwnBuckets;
     own_.fill(nullptr);
   }
 
-  struct Page {
-    T** buckets = nullptr;
-    machine::Spn place;
-  };
-
   PagePool* pool_;
   std::uint32_t count_ = 0;
   std::uint32_t bucket_count_ = kOwnBuckets;
   std::uint32_t page_count_ = 0;
   std::array<T*, kOwnBuckets> own_{};
-  std::array<Page, kMaxPages> pages_{};
+  std::array<Page*, kMaxPages> pages_{};
 };
 
 }  // namespace hv

@@ -15,6 +15,8 @@ namespace hv {
 struct MessageBuffer {
   QueuedMessage entry;
   std::array<std::byte, kMessagePayloadBytes> payload{};
+  /// Another buffer of the same port.
+  MessageBuffer* next = nullptr;
 };
 
 /// Each port is promised all its buffers, so pages for them are set aside when it is made; but they

@@ -20,6 +20,14 @@ bool Port::has_free_buffer() const {
   return (messages.busy_buffers() & kAllBuffers) != kAllBuffers;
 }
 
+MessageBuffer* Port::find_buffer(std::uint32_t number) {
+  MessageBuffer* buffer = buffers_;
+  while (buffer != nullptr && buffer->entry.buffer != number) {
+    buffer = buffer->next;
+  }
+  return buffer;
+}
+
 std::expected<QueuedMessage*, Status> Port::fill_buffer(MessageType type,
                                                         std::span<const std::byte> payload) {
   INVARIANT(store_ != nullptr && payload.size() <= kMessagePayloadBytes);
@@ -27,16 +35,19 @@ std::expected<QueuedMessage*, Status> Port::fill_buffer(MessageType type,
   if (free >= kPortMessageBuffers) {
     return std::unexpected(Status::kInsufficientBuffers);
   }
-  if (buffers_[free] == nullptr) {
-    buffers_[free] = &store_->take();
-    QueuedMessage& fresh = buffers_[free]->entry;
+  MessageBuffer* found = find_buffer(free);
+  if (found == nullptr) {
+    found = &store_->take();
+    QueuedMessage& fresh = found->entry;
     fresh.owner = &messages;
     fresh.buffer = free;
     fresh.header.origination = static_cast<std::uint64_t>(id);
-    fresh.payload = buffers_[free]->payload.data();
+    fresh.payload = found->payload.data();
+    found->next = buffers_;
+    buffers_ = found;
   }
   messages.set_busy(free);
-  MessageBuffer& buffer = *buffers_[free];
+  MessageBuffer& buffer = *found;
   buffer.entry.header.type = type;
   buffer.entry.header.payload_size = static_cast<std::uint8_t>(payload.size());
   std::ranges::copy(payload, buffer.payload.begin());

@@ -1,7 +1,6 @@
 // Ports and connections of one partition (TLFS "Inter-Partition Communication").
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -45,8 +44,10 @@ class Port {
  private:
   friend class PortTable;
   friend class IdIndex<Port, PortId>;
-  /// Of the buffers that were ever needed.
-  std::array<MessageBuffer*, kPortMessageBuffers> buffers_{};
+  [[nodiscard]] MessageBuffer* find_buffer(std::uint32_t number);
+
+  /// The buffers that were ever needed, the youngest first.
+  MessageBuffer* buffers_ = nullptr;
   /// Where they come from; null for ports that are for no messages.
   MessageBuffers* store_ = nullptr;
   Port* next_ = nullptr;

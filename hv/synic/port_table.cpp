@@ -36,10 +36,9 @@ void PortTable::remove(Port& port) {
     port.connection->port = nullptr;
   }
   index_.remove(port);
-  for (MessageBuffer* const buffer : port.buffers_) {
-    if (buffer != nullptr) {
-      buffers_.give(*buffer);
-    }
+  while (MessageBuffer* const buffer = port.buffers_) {
+    port.buffers_ = buffer->next;
+    buffers_.give(*buffer);
   }
   if (port.store_ != nullptr) {
     buffers_.forget_port();

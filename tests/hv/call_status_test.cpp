@@ -145,15 +145,22 @@ void run_out_of_memory() {
   }
   hv::CreateVpInput vp;
   vp.partition = child;
-  for (;;) {
-    const std::uint64_t before = free_pages(child);
-    const Status status = call(HypercallControl(CallCode::kCreateVp), vp).status();
-    if (status == Status::kSuccess) {
-      break;
+  // Some fit into what the partition has, others need their tables to grow.
+  for (const std::uint32_t index : {0u, 1u, 2u, 9u, 63u}) {
+    vp.vp = hv::VpIndex{index};
+    for (;;) {
+      const std::uint64_t before = free_pages(child);
+      const Status status = call(HypercallControl(CallCode::kCreateVp), vp).status();
+      if (status == Status::kSuccess) {
+        break;
+      }
+      GUEST_CHECK(status == Status::kInsufficientMemory);
+      GUEST_CHECK(free_pages(child) == before);
+      feed();
     }
-    GUEST_CHECK(status == Status::kInsufficientMemory);
-    GUEST_CHECK(free_pages(child) == before);
-    feed();
+    // It is found by its index from now on.
+    GUEST_CHECK(call(HypercallControl(CallCode::kCreateVp), vp).status() ==
+                Status::kInvalidVpIndex);
   }
   while (map(child, 0, 0x7000, hv::kMapRead).status() != Status::kSuccess) {
     feed();
