@@ -109,7 +109,7 @@ try_mutant() {
     mkdir -p "$overlay/$(dirname "$file")"
     cp "$root/$file" "$overlay/$file"
   done < <(sed -n 's#^+++ b/\([^\t]*\).*#\1#p' "$patch_file")
-  output=$(patch -s -p1 -d "$overlay" --no-backup-if-mismatch <"$patch_file" 2>&1) ||
+  output=$(patch -s -F 0 -p1 -d "$overlay" --no-backup-if-mismatch <"$patch_file" 2>&1) ||
     { fail "$name" "the patch no longer applies: adapt it to the code" "$output"; return; }
   local executable=${check%% *}
   target=$(target_path "$executable")
