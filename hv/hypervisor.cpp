@@ -50,9 +50,14 @@ void Hypervisor::build_root_pool() {
   INVARIANT(split.hypervisor.size_bytes != 0);
   const machine::Spn first(split.hypervisor.base >> machine::kPageShift);
   const std::uint64_t count = split.hypervisor.size_bytes >> machine::kPageShift;
-  machine::fill_memory(machine::Spa(first), machine::kPageSize, 0);
+  const std::span<const machine::MemoryRange> root_ram =
+      std::span(split.root).first(split.root_count);
+  const std::uint64_t reserved = 1 + PageReferences::pages_needed(root_ram);
+  INVARIANT(count > reserved);
+  machine::fill_memory(machine::Spa(first), reserved * machine::kPageSize, 0);
   root_ = add_partition(first, nullptr);
-  for (std::uint64_t page = count; --page > 0;) {
+  child_pages_mapped.cover(root_ram, first + 1);
+  for (std::uint64_t page = count; --page >= reserved;) {
     root_->pool.deposit(first + page);
   }
   const auto take = [this] { return *root_->pool.take(); };

@@ -14,6 +14,7 @@
 
 #include "hv/hypervisor_limits.h"
 #include "hv/lock_order.h"
+#include "hv/memory/page_references.h"
 #include "hv/partition.h"
 #include "hv/processor/logical_processor.h"
 #include "hv/processor/scheduler.h"
@@ -46,6 +47,8 @@ class Hypervisor {
   machine::SpinLock management_lock{kManagementRank};
   machine::SpinLock communication_lock{kCommunicationRank};
   machine::SpinLock scheduler_lock{kSchedulerRank};
+  /// What no child may have when it becomes the hypervisor's. Has a lock of its own.
+  PageReferences child_pages_mapped;
   /// Under its lock.
   Scheduler scheduler;
 

@@ -16,6 +16,8 @@ inline constexpr machine::LockRank kManagementRank{10};
 inline constexpr machine::LockRank kCommunicationRank{20};
 /// One partition's GPA space: to translate and use the result, or to change it. Never two at once.
 inline constexpr machine::LockRank kGpaSpaceRank{30};
+/// The counts of which pages children have mapped.
+inline constexpr machine::LockRank kPageReferencesRank{35};
 /// One virtual processor: its suspend state, SynIC, timers and local APIC. Never two at once.
 inline constexpr machine::LockRank kVirtualProcessorRank{40};
 /// Run queues, deadlines, and which VP is where.

@@ -98,7 +98,8 @@ Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
     return Status::kInsufficientMemory;
   }
   const auto [root_table, reference_tsc_page] = pages;
-  partition.space.emplace(partition.pool, root_table, space_page_count());
+  partition.space.emplace(partition.pool, root_table, space_page_count(),
+                          partition.is_root() ? nullptr : &hypervisor.child_pages_mapped);
   if (partition.space->reserve_overlays(kOverlaysPerPartition) != Status::kSuccess) {
     partition.space->destroy();
     partition.space.reset();

@@ -33,8 +33,8 @@ void finish_changes(Hypervisor& hypervisor, Partition& partition) {
   partition.space->invalidation_done();
 }
 
-/// A page may become the hypervisor's if the caller has it as ordinary memory.
-Status take_from_caller(Partition& caller, Gpn gpn) {
+/// A page may become the hypervisor's if the caller has it as ordinary memory, and no child has it.
+Status take_from_caller(Hypervisor& hypervisor, Partition& caller, Gpn gpn) {
   const machine::LockGuard guard(caller.space_lock);
   GpaSpace& space = *caller.space;
   if (!space.contains(gpn) || space.is_overlaid(gpn)) {
@@ -43,6 +43,9 @@ Status take_from_caller(Partition& caller, Gpn gpn) {
   const std::optional<GpaMapping> mapping = space.lookup(gpn);
   if (!mapping || mapping->rights != GpaRights::all() ||
       mapping->caching != GpaCaching::kWriteBack) {
+    return Status::kOperationDenied;
+  }
+  if (hypervisor.child_pages_mapped.any(mapping->page)) {
     return Status::kOperationDenied;
   }
   const Status status = space.unmap(gpn);
@@ -134,7 +137,7 @@ CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint3
   }
   CallOutcome outcome;
   while (outcome.completed < count && outcome.status == Status::kSuccess) {
-    outcome.status = take_from_caller(context.caller, pages[outcome.completed]);
+    outcome.status = take_from_caller(context.hypervisor, context.caller, pages[outcome.completed]);
     outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
   }
   // Not before every processor has dropped them do the pages hold anything of the hypervisor's.

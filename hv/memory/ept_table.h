@@ -51,6 +51,13 @@ class EptTable {
   [[nodiscard]] EptEntry entry(machine::Gpn gpn) const;
   /// Whether a 2 MiB entry translates `gpn`.
   [[nodiscard]] bool is_large(machine::Gpn gpn) const;
+  /// Whether the 2 MiB around `gpn` have a table of 4 KiB entries.
+  [[nodiscard]] bool has_small(machine::Gpn gpn) const;
+  /// Calls `visit(entry, large)` for each page that is mapped.
+  template <class Visit>
+  void for_each_leaf(Visit visit) const {
+    visit_table(root_, kRootLevel, visit);
+  }
 
   /// Replaces whatever translated the page. kInsufficientMemory, or success.
   [[nodiscard]] Status map(machine::Gpn gpn, const GpaMapping& mapping);
@@ -92,6 +99,8 @@ class EptTable {
   void prune(const Walk& found);
   void retire(machine::Spn table);
   void destroy_table(machine::Spn table, std::size_t level);
+  template <class Visit>
+  void visit_table(machine::Spn table, std::size_t level, Visit& visit) const;
 
   mutable Memory memory_;
   machine::Spn root_;
@@ -128,6 +137,25 @@ template <TableMemory Memory>
 bool EptTable<Memory>::is_large(machine::Gpn gpn) const {
   const Walk found = walk(gpn, 0);
   return found.level == 1 && found.entry.mapped();
+}
+
+template <TableMemory Memory>
+bool EptTable<Memory>::has_small(machine::Gpn gpn) const {
+  const Walk found = walk(gpn, 0);
+  return found.level == 0;
+}
+
+template <TableMemory Memory>
+template <class Visit>
+void EptTable<Memory>::visit_table(machine::Spn table, std::size_t level, Visit& visit) const {
+  for (std::uint64_t index = 0; index < kEntries; ++index) {
+    const EptEntry entry = load(machine::Spa(table) + index * sizeof(std::uint64_t));
+    if (entry.mapped() && (level == 0 || entry.large())) {
+      visit(entry, level != 0);
+    } else if (entry.mapped()) {
+      visit_table(entry.page(), level - 1, visit);
+    }
+  }
 }
 
 template <TableMemory Memory>

@@ -7,8 +7,12 @@ namespace hv {
 using machine::Gpn;
 using machine::Spn;
 
-GpaSpace::GpaSpace(PagePool& pool, Spn root_table, std::uint64_t page_count)
-    : table_(PoolTableMemory(pool), root_table), overlays_(pool), page_count_(page_count) {
+GpaSpace::GpaSpace(PagePool& pool, Spn root_table, std::uint64_t page_count,
+                   PageReferences* references)
+    : table_(PoolTableMemory(pool), root_table),
+      overlays_(pool),
+      page_count_(page_count),
+      references_(references) {
   INVARIANT(page_count <= EptTable<PoolTableMemory>::kPageCount);
 }
 
@@ -27,11 +31,58 @@ Status GpaSpace::map(Gpn gpn, const GpaMapping& mapping) {
   if (!contains(gpn) || !mapping.rights.legal()) {
     return Status::kInvalidParameter;
   }
-  if (is_overlaid(gpn)) {
+  if (const Overlay* const overlay = overlays_.visible_at(gpn)) {
+    count_replaced(overlay->beneath, mapping);
     overlays_.set_beneath(gpn, mapping);
     return Status::kSuccess;
   }
-  return table_.map(gpn, mapping);
+  if (references_ == nullptr) {
+    return table_.map(gpn, mapping);
+  }
+  if (const Status status = make_small(gpn); status != Status::kSuccess) {
+    return status;
+  }
+  const std::optional<GpaMapping> before = table_.lookup(gpn);
+  const Status status = table_.map(gpn, mapping);
+  if (status == Status::kSuccess) {
+    count_replaced(before, mapping);
+  }
+  return status;
+}
+
+void GpaSpace::count_replaced(const std::optional<GpaMapping>& before,
+                              const std::optional<GpaMapping>& after) {
+  if (references_ != nullptr) {
+    references_->replace(before ? std::optional(before->page) : std::nullopt,
+                         after ? std::optional(after->page) : std::nullopt);
+  }
+}
+
+/// Splits the large page around `gpn`, if there is one.
+Status GpaSpace::make_small(Gpn gpn) {
+  if (!table_.is_large(gpn)) {
+    return Status::kSuccess;
+  }
+  const Status status = table_.prepare(gpn);
+  if (status == Status::kSuccess && references_ != nullptr) {
+    const Gpn first(gpn.value() / kPagesPerLargePage * kPagesPerLargePage);
+    references_->split_large(table_.lookup(first)->page);
+  }
+  return status;
+}
+
+/// What the tables say in the 512 pages from `gpn` is about to go.
+void GpaSpace::forget_large(Gpn gpn) {
+  if (references_ == nullptr) {
+    return;
+  }
+  if (table_.is_large(gpn)) {
+    references_->remove_large(table_.lookup(gpn)->page);
+    return;
+  }
+  for (std::uint64_t index = 0; table_.has_small(gpn) && index < kPagesPerLargePage; ++index) {
+    count_replaced(table_.lookup(gpn + index), std::nullopt);
+  }
 }
 
 bool GpaSpace::large_range_is_valid(Gpn gpn) const {
@@ -49,9 +100,12 @@ Status GpaSpace::map_large(Gpn gpn, const GpaMapping& mapping) {
     return Status::kInvalidParameter;
   }
   if (!any_overlay_in_large_page(gpn)) {
-    return table_.map_large(gpn, mapping);
-  }
-  if (const Status status = table_.prepare(gpn); status != Status::kSuccess) {
+    // Where there is something to forget, the tables that the new entry needs exist.
+    forget_large(gpn);
+    const Status status = table_.map_large(gpn, mapping);
+    if (status == Status::kSuccess && references_ != nullptr) {
+      references_->add_large(mapping.page);
+    }
     return status;
   }
   GpaMapping part = mapping;
@@ -67,11 +121,20 @@ Status GpaSpace::unmap(Gpn gpn) {
   if (!contains(gpn)) {
     return Status::kInvalidParameter;
   }
-  if (is_overlaid(gpn)) {
+  if (const Overlay* const overlay = overlays_.visible_at(gpn)) {
+    count_replaced(overlay->beneath, std::nullopt);
     overlays_.set_beneath(gpn, std::nullopt);
     return Status::kSuccess;
   }
-  return table_.unmap(gpn);
+  if (const Status status = make_small(gpn); status != Status::kSuccess) {
+    return status;
+  }
+  const std::optional<GpaMapping> before =
+      references_ != nullptr ? table_.lookup(gpn) : std::nullopt;
+  const Status status = table_.unmap(gpn);
+  INVARIANT(status == Status::kSuccess);
+  count_replaced(before, std::nullopt);
+  return Status::kSuccess;
 }
 
 Status GpaSpace::unmap_large(Gpn gpn) {
@@ -79,6 +142,7 @@ Status GpaSpace::unmap_large(Gpn gpn) {
     return Status::kInvalidParameter;
   }
   if (!any_overlay_in_large_page(gpn)) {
+    forget_large(gpn);
     table_.unmap_large(gpn);
     return Status::kSuccess;
   }
@@ -118,7 +182,10 @@ Status GpaSpace::show_overlay(OverlayId id, Gpn gpn, Spn page, GpaRights rights)
   if (overlay == nullptr && !overlays_.has_room()) {
     return Status::kInsufficientMemory;
   }
-  // The last thing that may fail: afterwards the entry at the new place needs no memory.
+  // The last things that may fail: afterwards the entry at the new place needs no memory.
+  if (const Status status = make_small(gpn); status != Status::kSuccess) {
+    return status;
+  }
   if (const Status status = table_.prepare(gpn); status != Status::kSuccess) {
     return status;
   }
@@ -163,7 +230,25 @@ std::optional<Gpn> GpaSpace::overlay_place(OverlayId id) const {
   return overlay != nullptr ? std::optional(overlay->gpn) : std::nullopt;
 }
 
+/// No page counts as mapped here any more. What overlays hide comes back first, so that the tables
+/// say everything.
+void GpaSpace::forget_everything() {
+  while (const Overlay* const overlay = overlays_.any()) {
+    hide_overlay(overlay->id);
+  }
+  table_.for_each_leaf([this](const EptEntry& leaf, bool large) {
+    if (large) {
+      references_->remove_large(leaf.page());
+    } else {
+      count_replaced(leaf.mapping(), std::nullopt);
+    }
+  });
+}
+
 void GpaSpace::destroy() {
+  if (references_ != nullptr) {
+    forget_everything();
+  }
   overlays_.destroy();
   table_.destroy();
 }

@@ -11,6 +11,7 @@
 #include "hv/memory/gpa_rights.h"
 #include "hv/memory/overlay_table.h"
 #include "hv/memory/page_pool.h"
+#include "hv/memory/page_references.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/status.h"
 #include "machine/address.h"
@@ -41,8 +42,10 @@ class GpaSpace {
  public:
   static constexpr std::uint64_t kPagesPerLargePage = 512;
 
-  /// `root_table` is a zeroed page that was taken from `pool`; GPNs are below `page_count`.
-  GpaSpace(PagePool& pool, machine::Spn root_table, std::uint64_t page_count);
+  /// `root_table` is a zeroed page that was taken from `pool`; GPNs are below `page_count`. What is
+  /// mapped is counted in `references`; the root's space, which is where pages come from, has none.
+  GpaSpace(PagePool& pool, machine::Spn root_table, std::uint64_t page_count,
+           PageReferences* references);
   GpaSpace(const GpaSpace&) = delete;
   GpaSpace& operator=(const GpaSpace&) = delete;
 
@@ -90,10 +93,16 @@ class GpaSpace {
   [[nodiscard]] bool any_overlay_in_large_page(machine::Gpn gpn) const;
   void write_entry(machine::Gpn gpn, const std::optional<GpaMapping>& mapping);
   void uncover(const Overlay& overlay);
+  [[nodiscard]] Status make_small(machine::Gpn gpn);
+  void count_replaced(const std::optional<GpaMapping>& before,
+                      const std::optional<GpaMapping>& after);
+  void forget_large(machine::Gpn gpn);
+  void forget_everything();
 
   EptTable<PoolTableMemory> table_;
   OverlayTable overlays_;
   std::uint64_t page_count_;
+  PageReferences* references_;
 };
 
 }  // namespace hv

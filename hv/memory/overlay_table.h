@@ -61,6 +61,8 @@ class OverlayTable {
   [[nodiscard]] const Overlay* find(OverlayId id) const;
   /// The overlay that is seen at a page.
   [[nodiscard]] const Overlay* visible_at(machine::Gpn gpn) const;
+  /// One of those that are shown.
+  [[nodiscard]] const Overlay* any() const { return shown_; }
   [[nodiscard]] bool any_in(machine::Gpn first, std::uint64_t page_count) const;
   void set_beneath(machine::Gpn gpn, const std::optional<GpaMapping>& beneath);
 

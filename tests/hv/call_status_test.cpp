@@ -172,6 +172,48 @@ void run_out_of_memory() {
 
 // --- Memory ----------------------------------------------------------------
 
+/// What a child has mapped does not become the hypervisor's, whatever the size of the mapping.
+void deposit_what_a_child_has() {
+  begin();
+  const child_maker::Child child = child_maker::make("child");
+  const PartitionId other = create();
+  constexpr std::uint64_t kFree = 0x9000;
+  constexpr std::uint64_t kLarge = 0x9200;
+  const auto denied = [&](std::uint64_t page) {
+    const std::uint64_t before = free_pages(other);
+    return deposit(other, Gpn(page)).status() == Status::kOperationDenied &&
+           free_pages(other) == before;
+  };
+  const std::uint64_t own = child.memory.page().value() + 3;
+  GUEST_CHECK(denied(own));
+  GUEST_CHECK(map(child.id, 0x4000, kFree, hv::kMapNoAccess).status() == Status::kSuccess);
+  GUEST_CHECK(map(child.id, 0x4800, kFree, hv::kMapRead).status() == Status::kSuccess);
+  GUEST_CHECK(unmap(child.id, 0x4000, 0).status() == Status::kSuccess);
+  GUEST_CHECK(denied(kFree));
+  GUEST_CHECK(unmap(child.id, 0x4800, 0).status() == Status::kSuccess);
+  GUEST_CHECK(deposit(other, Gpn(kFree)).status() == Status::kSuccess);
+  GUEST_CHECK(map(child.id, 0x4000, kFree, hv::kMapRead).status() == Status::kOperationDenied);
+  GUEST_CHECK(map(child.id, 0x4000, kLarge, hv::kMapRead | hv::kMapLargePage).status() ==
+              Status::kSuccess);
+  GUEST_CHECK(denied(kLarge + 5));
+  GUEST_CHECK(unmap(child.id, 0x4005, 0).status() == Status::kSuccess);
+  GUEST_CHECK(denied(kLarge + 4));
+  GUEST_CHECK(deposit(other, Gpn(kLarge + 5)).status() == Status::kSuccess);
+  GUEST_CHECK(map(child.id, 0x4000, kLarge, hv::kMapRead | hv::kMapLargePage).status() ==
+              Status::kOperationDenied);
+  // Of those in one call, the ones before the first that is refused are taken.
+  const std::array<Gpn, 3> pages{Gpn(kFree + 1), Gpn(kLarge + 6), Gpn(kFree + 2)};
+  const auto some = call(HypercallControl(CallCode::kDepositMemory), hv::DepositMemoryInput{other},
+                         std::span<const Gpn>(pages));
+  GUEST_CHECK(some.status() == Status::kOperationDenied && some.reps_completed() == 1);
+  GUEST_CHECK(free_pages(other) == 3);
+  child_maker::destroy(child);
+  for (const std::uint64_t page : {own, kLarge + 4, kLarge + 511}) {
+    GUEST_CHECK(deposit(other, Gpn(page)).status() == Status::kSuccess);
+  }
+  end(0);
+}
+
 void misuse_memory() {
   begin();
   const child_maker::Child child = child_maker::make("child");
@@ -338,6 +380,9 @@ TEST_CASE("a call that lacks memory has taken none", "[hv][status]") {
 }
 TEST_CASE("memory calls refuse what would break isolation", "[hv][status]") {
   require_pass(misuse_memory);
+}
+TEST_CASE("no page that a child has mapped is taken as a deposit", "[hv][status]") {
+  require_pass(deposit_what_a_child_has);
 }
 TEST_CASE("register and property calls refuse what does not exist", "[hv][status]") {
   require_pass(misuse_registers);

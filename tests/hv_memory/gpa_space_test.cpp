@@ -33,7 +33,7 @@ struct System {
     for (std::uint64_t page = 0; page < pool_pages; ++page) {
       pool.deposit(Spn(kPoolFirstPage + page));
     }
-    space.emplace(pool, *pool.take(), kSpacePages);
+    space.emplace(pool, *pool.take(), kSpacePages, nullptr);
   }
   FakeSpaMemory memory;
   PagePool pool;
