@@ -291,7 +291,8 @@ class Computer final : private BoardHost, private HashListener {
   void begin_exit(const vtx::Exit& cause, std::uint32_t length);
   [[nodiscard]] Resume end_exit(Context& guest, std::uint32_t length, machine::Exception* caught);
   [[nodiscard]] bool take_guest_event();
-  [[nodiscard]] Context* find_guest(LogicalProcessor& processor);
+  [[nodiscard]] Context* find_guest(LogicalProcessor& processor,
+                                    const std::optional<vtx::Event>& event);
   [[nodiscard]] Context* find_suspended_guest(const LogicalProcessor& processor);
   [[nodiscard]] Context& start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel,
                                      std::uint64_t entry_page, bool boot_processor);
@@ -303,6 +304,7 @@ class Computer final : private BoardHost, private HashListener {
   static void run_guest(void* argument);
   [[nodiscard]] Context& add_context(Program& program, std::uint64_t stack_bytes, FiberEntry entry);
   [[nodiscard]] Program* find_program(std::uint64_t entry_page);
+  [[nodiscard]] Program* find_program_in(std::uint64_t ept_pointer);
   [[nodiscard]] Program& add_program(const GuestProgram* kernel, std::uint64_t entry_page,
                                      std::uint64_t arena_bytes);
   void drop_context(std::uint32_t id);

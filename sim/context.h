@@ -55,6 +55,8 @@ struct Program {
   const GuestProgram* kernel = nullptr;  // null: the hypervisor
   /// Where its entry page lies: what tells the partitions that run one kernel apart.
   std::uint64_t entry_page = 0;
+  /// Of its first processor: what others that start elsewhere in the partition have in common.
+  std::uint64_t ept_pointer = 0;
   Arena arena;
   HandlerTable handlers;
   std::uint32_t contexts = 0;
@@ -74,13 +76,18 @@ struct Context {
 
   [[nodiscard]] bool is_guest() const { return guest; }
   /// Where the guest stands, in the only form that software above the seam sees.
-  [[nodiscard]] std::uint64_t rip() const {
-    return kSyntheticRip | (std::uint64_t{id} << kPositionBits) |
-           ((position << 4) & ((1u << kPositionBits) - 1));
-  }
+  [[nodiscard]] std::uint64_t rip() const { return rip_base | ((position << 4) & rip_mask); }
   [[nodiscard]] static bool is_synthetic(std::uint64_t rip) { return (rip >> 46) == 1; }
+  /// The same of a guest that was started outside of IA-32e mode, where RIP has 32 bits.
+  [[nodiscard]] static bool is_synthetic_32(std::uint64_t rip) { return (rip >> 31) == 1; }
   [[nodiscard]] static std::uint32_t id_of(std::uint64_t rip) {
-    return static_cast<std::uint32_t>((rip & (kSyntheticRip - 1)) >> kPositionBits);
+    return static_cast<std::uint32_t>(is_synthetic(rip)
+                                          ? (rip & (kSyntheticRip - 1)) >> kPositionBits
+                                          : (rip & (kSyntheticRip32 - 1)) >> kPositionBits32);
+  }
+  void stand_in_32_bits() {
+    rip_base = kSyntheticRip32 | (std::uint64_t{id} << kPositionBits32);
+    rip_mask = (1u << kPositionBits32) - 1;
   }
 
   /// Stacks begin at different lines of a page; those of guests, of which there can be many and
@@ -91,11 +98,15 @@ struct Context {
   }
   static constexpr std::uint64_t kSyntheticRip = std::uint64_t{1} << 46;
   static constexpr std::uint32_t kPositionBits = 24;
+  static constexpr std::uint64_t kSyntheticRip32 = std::uint64_t{1} << 31;
+  static constexpr std::uint32_t kPositionBits32 = 12;
 
   Fiber fiber;
   Program& program;
   const std::uint32_t id;
   const bool guest;
+  std::uint64_t rip_base = kSyntheticRip | (std::uint64_t{id} << kPositionBits);
+  std::uint64_t rip_mask = (1u << kPositionBits) - 1;
   bool boot_processor = false;
   /// The processor that runs it; null while it is not entered.
   LogicalProcessor* on = nullptr;

@@ -49,6 +49,21 @@ std::string nobody_at(std::uint64_t rip, std::optional<std::uint64_t> left_at) {
   return left_at ? text + ": it left at " + hexadecimal(*left_at) : text;
 }
 
+bool in_ia32e_mode(const vtx::Vmcs& vmcs) {
+  return (vmcs.get32(machine::Vmcs32::kVmEntryControls) & vmx::kEntryIa32eModeGuest) != 0;
+}
+
+/// The linear address of the next instruction: only a 64-bit code segment has no base (SDM vol. 3
+/// 3.4.4). After a startup IPI it is all in the base (10.4.4.2).
+std::uint64_t fetch_address(const vtx::Vmcs& vmcs, std::uint64_t rip) {
+  constexpr std::uint32_t kLongCodeSegment = 1u << 13;
+  if (in_ia32e_mode(vmcs) &&
+      (vmcs.get32(machine::Vmcs32::kGuestCsAccessRights) & kLongCodeSegment) != 0) {
+    return rip;
+  }
+  return (vmcs.get(machine::VmcsNatural::kGuestCsBase) + rip) & 0xFFFF'FFFF;
+}
+
 }  // namespace
 
 Context* Computer::begin_entry(machine::EntryKind kind, const machine::GuestRegisters& registers,
@@ -77,7 +92,7 @@ Context* Computer::begin_entry(machine::EntryKind kind, const machine::GuestRegi
   result = machine::VmxResult::kSucceed;
   processor.registers = registers;
   processor.preemption_ns = ns_of(processor.vtx.preemption_deadline_tsc());
-  Context* const guest = find_guest(processor);
+  Context* const guest = find_guest(processor, entry.event);
   if (guest == nullptr) {
     return nullptr;
   }
@@ -107,20 +122,28 @@ void Computer::end_span() {
 }
 
 // Null: the fetch of the first instruction has caused an exit already.
-Context* Computer::find_guest(LogicalProcessor& processor) {
+Context* Computer::find_guest(LogicalProcessor& processor, const std::optional<vtx::Event>& event) {
   const std::uint64_t rip = processor.vtx.guest().rip;
   if (Context::is_synthetic(rip)) {
     return find_suspended_guest(processor);
   }
-  const auto where = processor.vtx.translate(machine::Gpa(rip), vtx::Access::kFetch);
+  const vtx::Vmcs& vmcs = *processor.vtx.current_vmcs();
+  if (Context::is_synthetic_32(rip) && !in_ia32e_mode(vmcs)) {
+    return find_suspended_guest(processor);
+  }
+  const std::uint64_t address = fetch_address(vmcs, rip);
+  const auto where = processor.vtx.translate(machine::Gpa(address), vtx::Access::kFetch);
   if (!where) {
-    ++result_.vm_exits[static_cast<std::size_t>(where.error().reason) % result_.vm_exits.size()];
-    processor.vtx.exit(where.error(), now_tsc());
+    // An event that the entry injects goes through the guest's IDT first, to code that is not
+    // there yet either: the hypervisor is told of both (SDM vol. 3 26.5.1.2, 27.2.3).
+    const vtx::Exit exit = event ? vtx::while_delivering(where.error(), *event) : where.error();
+    ++result_.vm_exits[static_cast<std::size_t>(exit.reason) % result_.vm_exits.size()];
+    processor.vtx.exit(exit, now_tsc());
     processor.now += cost::kVmExit;
     return nullptr;
   }
   std::optional<EntryMarker> marker;
-  if (memory_.contains(*where, kEntryMarkerBytes) && rip % kEntryMarkerBytes == 0) {
+  if (memory_.contains(*where, kEntryMarkerBytes) && address % kEntryMarkerBytes == 0) {
     std::array<std::byte, kEntryMarkerBytes> bytes;
     memory_.read(*where, bytes);
     marker = read_marker(bytes);
@@ -130,10 +153,9 @@ Context* Computer::find_guest(LogicalProcessor& processor) {
   });
   if (kernel == configuration_.guests.end()) {
     violation("guests execute their images",
-              "VM entry at RIP " + hexadecimal(rip) + ", where no image has its entry");
+              "VM entry at RIP " + hexadecimal(address) + ", where no image has its entry");
   }
-  return &start_guest(*processor.vtx.current_vmcs(), *kernel, where->page().value(),
-                      marker->boot_processor);
+  return &start_guest(vmcs, *kernel, where->page().value(), marker->boot_processor);
 }
 
 Context* Computer::find_suspended_guest(const LogicalProcessor& processor) {
@@ -161,19 +183,28 @@ Context& Computer::start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel
       drop_context(id);
     }
   }
+  const std::uint64_t ept_pointer = vmcs.get(machine::Vmcs64::kEptPointer);
   Program* program = find_program(entry_page);
   if (boot_processor) {
     if (program != nullptr) {
       drop_program(*program);
     }
     program = &add_program(&kernel, entry_page, kernel.arena_bytes);
-  } else if (program == nullptr || program->kernel != &kernel) {
+    program->ept_pointer = ept_pointer;
+  } else if (program == nullptr) {
+    // At a copy of the entry: where a startup IPI can point to.
+    program = find_program_in(ept_pointer);
+  }
+  if (program == nullptr || program->kernel != &kernel) {
     violation("guests execute their images",
               "a processor of kernel " + kernel.name + " starts before its first one");
   }
   Context& guest = add_context(*program, kernel.stack_bytes, &run_guest);
   guest.boot_processor = boot_processor;
   guest.vmcs = &vmcs;
+  if (!in_ia32e_mode(vmcs)) {
+    guest.stand_in_32_bits();
+  }
   return guest;
 }
 

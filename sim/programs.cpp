@@ -156,6 +156,16 @@ Program* Computer::find_program(std::uint64_t entry_page) {
   return found == programs_.end() ? nullptr : found->get();
 }
 
+/// The youngest of a partition, should others of old have had the same tables.
+Program* Computer::find_program_in(std::uint64_t ept_pointer) {
+  for (auto program = programs_.rbegin(); program != programs_.rend(); ++program) {
+    if ((*program)->kernel != nullptr && (*program)->ept_pointer == ept_pointer) {
+      return program->get();
+    }
+  }
+  return nullptr;
+}
+
 Program& Computer::add_program(const GuestProgram* kernel, std::uint64_t entry_page,
                                std::uint64_t arena_bytes) {
   programs_.push_back(std::make_unique<Program>());

@@ -1,0 +1,137 @@
+// How a child's first processor starts its second by INIT and startup IPIs, as on hardware: in real
+// mode, where the vector says (SDM vol. 3 8.4.4, 10.4.7.3).
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstddef>
+#include <span>
+
+#include "hv/apic/interrupt_command.h"
+#include "hv/tlfs/tlfs.h"
+#include "machine/guest.h"
+#include "machine/image.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+#include "tests/hv/child_maker.h"
+#include "tests/hv/test_kernel.h"
+
+namespace {
+
+using namespace test_kernel;
+using hv::InterruptCommand;
+using hv::InterruptDelivery;
+using machine::Gpa;
+
+constexpr std::uint8_t kFirstVector = 0x08;
+constexpr std::uint8_t kSecondVector = 0x9F;
+constexpr std::uint8_t kWakeVector = 0x60;
+/// The child's words: how often its second processor has started, been woken, and what it is.
+constexpr Gpa kStarts{0x40'5000};
+constexpr Gpa kWakes{0x40'5008};
+constexpr Gpa kApicId{0x40'5010};
+constexpr Gpa kDone{0x40'5018};
+
+void acknowledge(const machine::InterruptFrame&) {
+  machine::write_msr(machine::x86::kX2ApicEoi, 0);
+}
+
+/// What a kernel has for its other processors goes where a startup IPI can point to. Here that is
+/// the entry that its image has for them.
+void place_trampoline(std::uint8_t vector) {
+  constexpr std::size_t kEntryBytes = 16;
+  machine::ImageHeader header;
+  machine::read_memory(machine::image_base(), std::as_writable_bytes(std::span(&header, 1)));
+  std::array<std::byte, kEntryBytes> entry;
+  machine::read_memory(Gpa(header.processor_entry_gpa), entry);
+  machine::write_memory(Gpa(std::uint64_t{vector} << machine::kPageShift), entry);
+}
+
+void send(InterruptDelivery delivery, std::uint8_t vector) {
+  constexpr std::uint64_t kSecondProcessor = std::uint64_t{1}
+                                             << InterruptCommand::kDestinationShift;
+  machine::write_msr(
+      machine::x86::kX2ApicIcr,
+      kSecondProcessor | InterruptCommand::kAssert |
+          (static_cast<std::uint64_t>(delivery) << InterruptCommand::kDeliveryShift) | vector);
+}
+
+void await(Gpa word, std::uint32_t value) {
+  while (machine::load_u32(word) != value) {
+    machine::pause();
+  }
+}
+
+void first_processor() {
+  begin();
+  place_trampoline(kFirstVector);
+  // Without an INIT before it, the IPI means nothing to a processor that runs; this one waits.
+  send(InterruptDelivery::kInit, 0);
+  send(InterruptDelivery::kStartup, kFirstVector);
+  send(InterruptDelivery::kStartup, kFirstVector);
+  await(kStarts, 1);
+  GUEST_CHECK(machine::load_u32(kApicId) == 1);
+  send(InterruptDelivery::kFixed, kWakeVector);
+  await(kWakes, 1);
+  send(InterruptDelivery::kStartup, kSecondVector);  // it runs: nothing happens
+  send(InterruptDelivery::kFixed, kWakeVector);
+  await(kWakes, 2);
+  GUEST_CHECK(machine::load_u32(kStarts) == 1);
+  // Again, from another place.
+  send(InterruptDelivery::kInit, 0);
+  send(InterruptDelivery::kFixed, kWakeVector);  // finds its APIC disabled
+  place_trampoline(kSecondVector);
+  send(InterruptDelivery::kStartup, kSecondVector);
+  await(kStarts, 2);
+  send(InterruptDelivery::kFixed, kWakeVector);
+  await(kWakes, 3);
+  machine::store_u32(kDone, 1);
+  machine::sti_hlt();
+  end(99);
+}
+
+void second_processor() {
+  machine::write_msr(machine::x86::kX2ApicSvr, machine::x86::kApicSoftwareEnable | 0xFF);
+  machine::set_interrupt_handler(kWakeVector, acknowledge);
+  const auto id = static_cast<std::uint32_t>(machine::read_msr(machine::x86::kX2ApicId));
+  machine::store_u32(kApicId, id);
+  machine::store_u32(kStarts, machine::load_u32(kStarts) + 1);
+  for (;;) {
+    machine::sti_hlt();
+    machine::store_u32(kWakes, machine::load_u32(kWakes) + 1);
+  }
+}
+
+void root() {
+  begin();
+  const child_maker::Child child = child_maker::make("child", 2);
+  child_maker::start(child, 0);
+  // The second is not held back; it waits for its startup.
+  child_maker::set_register(child, 1, hv::RegisterName::kExplicitSuspend, 0);
+  while (machine::load_u32(child.memory + kDone.value()) == 0) {
+    machine::pause();
+  }
+  child_maker::destroy(child);
+  end(0);
+}
+
+}  // namespace
+
+TEST_CASE("a child starts its second processor by INIT and startup IPI", "[hv][startup]") {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    for (const std::uint32_t processors : {1u, 2u, 3u}) {
+      sim::WorldConfiguration configuration = world(root, processors);
+      sim::GuestProgram program;
+      program.name = "child";
+      program.boot = first_processor;
+      program.boot_processor = second_processor;
+      program.load_gpa = 0x10'0000;
+      program.max_processors = 2;
+      configuration.guests.push_back(program);
+      const sim::RunResult result = run(configuration, seed);
+      INFO("seed " << seed << ", " << processors << " processors: " << sim::name_of(result.outcome)
+                   << " " << result.error
+                   << (result.violations.empty() ? "" : result.violations[0].message)
+                   << " stop code " << result.stop_code);
+      REQUIRE(result.passed());
+    }
+  }
+}
