@@ -194,4 +194,17 @@ void intercept_unsupported_feature(Hypervisor& hypervisor, VirtualProcessor& vp,
   raise(hypervisor, vp, MessageType::kUnsupportedFeature, message);
 }
 
+void report_end_of_interrupt(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint8_t vector) {
+  Partition* const parent = vp.partition.parent;
+  if (parent == nullptr || !vp.ended_interrupts.add(vector)) {
+    return;
+  }
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  VirtualProcessor* const target = listener(*parent);
+  INVARIANT(target != nullptr);
+  QueuedMessage& message = vp.ended_interrupts.message();
+  message.header.origination = static_cast<std::uint64_t>(vp.partition.id);
+  post_message(hypervisor, *target, kInterceptSint, message);
+}
+
 }  // namespace hv

@@ -30,6 +30,9 @@ void intercept_unrecoverable_exception(Hypervisor& hypervisor, VirtualProcessor&
 void intercept_invalid_register_value(Hypervisor& hypervisor, VirtualProcessor& vp);
 void intercept_unsupported_feature(Hypervisor& hypervisor, VirtualProcessor& vp,
                                    std::uint32_t code);
+/// A level-triggered interrupt ended: the parent is told, and nobody waits. Takes the communication
+/// lock.
+void report_end_of_interrupt(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint8_t vector);
 /// An access of the hypervisor on behalf of the guest, to a hypercall's parameters.
 void intercept_parameter_access(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_t gpa,
                                 InterceptAccess access);

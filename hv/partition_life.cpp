@@ -155,6 +155,7 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
     partition.vps.remove(vp);
     if (partition.parent != nullptr) {
       drop_messages(*partition.parent, vp.intercept_owner);
+      drop_messages(*partition.parent, vp.ended_interrupts);
     }
     // Nobody finds it any more; what it still had queued goes with it.
     const machine::LockGuard vp_guard(vp.lock);

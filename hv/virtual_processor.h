@@ -9,6 +9,7 @@
 #include "hv/apic/local_apic.h"
 #include "hv/lock_order.h"
 #include "hv/processor/schedulable.h"
+#include "hv/synic/ended_interrupts.h"
 #include "hv/synic/synic.h"
 #include "hv/timer/synthetic_timers.h"
 #include "hv/tlfs/partition.h"
@@ -75,14 +76,19 @@ class VirtualProcessor final : public Schedulable {
   Synic synic;
   SyntheticTimers timers;
   LocalApic apic;
-  /// Interrupts of the root's devices, which come with their vector and pass the local APIC by.
+  /// Interrupts that come with their vector and pass the local APIC by: of the root's devices, or
+  /// the one that a parent asserts.
   std::array<std::uint64_t, 4> external_vectors{};
+  /// One was taken, and the parent has not cleared it yet.
+  bool external_acknowledged = false;
   bool nmi_pending = false;
   /// Asked for by other processors; carried out where the registers are at hand.
   bool init_pending = false;
   std::optional<std::uint8_t> startup_vector;
   OverlayPageRegister vp_assist;
 
+  /// What its parent has yet to hear of; see intercept.h.
+  EndedInterrupts ended_interrupts{index};
   /// The one intercept message that can be under way; see intercept.h.
   MessageOwner intercept_owner;
   QueuedMessage intercept_entry;

@@ -41,6 +41,9 @@ struct InterruptCommand {
   std::uint8_t vector = 0;
   DestinationShorthand shorthand = DestinationShorthand::kNone;
   InterruptDestination destination;
+  /// Level triggered, which only a parent can ask for; `deassert` takes such requests back.
+  bool level = false;
+  bool deassert = false;
   /// INIT with level trigger and no assert: synchronizes arbitration ids, which no processor here
   /// has. Nothing is sent.
   bool is_init_deassert = false;

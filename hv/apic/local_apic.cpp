@@ -242,14 +242,6 @@ bool LocalApic::request(std::uint8_t vector, Trigger trigger, bool auto_eoi) {
   return true;
 }
 
-bool LocalApic::withdraw(std::uint8_t vector) {
-  if (!requested_.has(vector) || !level_.has(vector)) {
-    return false;
-  }
-  requested_.remove(vector);
-  return true;
-}
-
 std::uint8_t LocalApic::processor_priority() const {
   const std::optional<std::uint8_t> served = in_service_.highest();
   if (!served || priority_class(*served) <= priority_class(task_priority_)) {

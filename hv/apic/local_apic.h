@@ -66,8 +66,8 @@ class LocalApic {
   /// Requests a fixed interrupt. False: refused, because the APIC is disabled by software or the
   /// vector is below 16. With auto-EOI it leaves service at the moment it is acknowledged.
   bool request(std::uint8_t vector, Trigger trigger = Trigger::kEdge, bool auto_eoi = false);
-  /// Takes back a level-triggered request that was not acknowledged yet. False: there is none.
-  bool withdraw(std::uint8_t vector);
+  /// Takes back the level-triggered requests that were not acknowledged yet.
+  void withdraw_level_triggered() { requested_.remove(level_); }
   /// The interrupt that the processor takes as soon as it can.
   [[nodiscard]] std::optional<std::uint8_t> deliverable() const;
   /// Whether any interrupt is requested, whatever its priority.

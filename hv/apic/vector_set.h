@@ -23,6 +23,11 @@ class VectorSet {
       remove(vector);
     }
   }
+  constexpr void remove(const VectorSet& others) {
+    for (std::size_t index = 0; index < words_.size(); ++index) {
+      words_[index] &= ~others.words_[index];
+    }
+  }
   /// The vector of highest priority.
   [[nodiscard]] constexpr std::optional<std::uint8_t> highest() const {
     for (std::size_t index = words_.size(); index-- > 0;) {

@@ -38,6 +38,7 @@ CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uin
 // intercept_calls.cpp
 CallOutcome install_intercept(CallContext& context);
 CallOutcome assert_virtual_interrupt(CallContext& context);
+CallOutcome clear_virtual_interrupt(CallContext& context);
 
 // communication_calls.cpp
 CallOutcome create_port(CallContext& context);

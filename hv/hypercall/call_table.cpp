@@ -121,6 +121,8 @@ constexpr CallEntry kCallEntries[] = {
                           sizeof(RegisterValue), kNone, calls::get_vp_registers),
     rep<VpRegistersInput>(CallCode::kSetVpRegisters, "SetVpRegisters", sizeof(RegisterAssignment),
                           0, kNone, calls::set_vp_registers),
+    simple<PartitionInput>(CallCode::kClearVirtualInterrupt, "ClearVirtualInterrupt", kFast,
+                           kParent, calls::clear_virtual_interrupt),
     simple<DeletePortInput>(CallCode::kDeletePort, "DeletePort", kFast, kNone, calls::delete_port),
     simple<DisconnectPortInput>(CallCode::kDisconnectPort, "DisconnectPort", kFast, kNone,
                                 calls::disconnect_port),

@@ -1,7 +1,10 @@
 // What a parent wants to hear of in a child, and interrupts from the parent (TLFS "Intercepts",
 // "Virtual Interrupt Control").
+#include <optional>
+
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
+#include "hv/hypercall/virtual_interrupts.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
@@ -62,40 +65,36 @@ Status change_intercepts(InterceptSet& intercepts, const InstallInterceptInput& 
 
 std::expected<InterruptCommand, Status> decode_interrupt(const AssertVirtualInterruptInput& input) {
   using Input = AssertVirtualInterruptInput;
-  // Level-triggered lines have no source here: only edges are taken.
-  if ((input.control & ~Input::kControlMask) != 0 || (input.control & Input::kLevel) != 0 ||
-      input.target_vtl != 0 || (input.destination >> 32) != 0) {
+  const auto* const rule =
+      find_rule(static_cast<VirtualInterruptType>(input.control & 0xFFFF'FFFF));
+  if ((input.control & ~Input::kControlMask) != 0 || input.target_vtl != 0 || rule == nullptr) {
     return std::unexpected(Status::kInvalidParameter);
   }
   InterruptCommand command;
-  switch (static_cast<VirtualInterruptType>(input.control & 0xFFFF'FFFF)) {
-    case VirtualInterruptType::kFixed:
-      command.delivery = InterruptDelivery::kFixed;
-      break;
-    case VirtualInterruptType::kLowestPriority:
-      command.delivery = InterruptDelivery::kLowestPriority;
-      break;
-    case VirtualInterruptType::kNmi:
-      command.delivery = InterruptDelivery::kNmi;
-      break;
-    case VirtualInterruptType::kInit:
-      command.delivery = InterruptDelivery::kInit;
-      break;
-    case VirtualInterruptType::kSipi:
-      command.delivery = InterruptDelivery::kStartup;
-      break;
-    default:
-      return std::unexpected(Status::kInvalidParameter);
-  }
-  const bool needs_vector = command.delivery == InterruptDelivery::kFixed ||
-                            command.delivery == InterruptDelivery::kLowestPriority;
-  if (input.vector > 0xFF || (needs_vector && input.vector < LocalApic::kMinVector)) {
+  command.delivery = rule->delivery;
+  command.level = (input.control & Input::kLevel) != 0;
+  command.deassert = command.level && input.vector == Input::kDeassert;
+  if ((command.level && !rule->may_be_level) || (!command.deassert && !rule->takes(input.vector))) {
     return std::unexpected(Status::kInvalidParameter);
+  }
+  if ((input.destination >> 32) != 0) {
+    return std::unexpected(Status::kInvalidVpIndex);
   }
   command.vector = static_cast<std::uint8_t>(input.vector);
   command.destination = {static_cast<std::uint32_t>(input.destination),
                          (input.control & Input::kLogicalDestination) != 0};
   return command;
+}
+
+/// Always for the first virtual processor (TLFS "External Interrupts").
+Status assert_external_interrupt(Hypervisor& hypervisor, Partition& target,
+                                 const InterruptCommand& command) {
+  VirtualProcessor* const vp = target.vp(VpIndex{0});
+  if (vp == nullptr || command.destination.id != 0) {
+    return Status::kInvalidVpIndex;
+  }
+  return assert_external(hypervisor, *vp,
+                         command.deassert ? std::nullopt : std::optional(command.vector));
 }
 
 }  // namespace
@@ -122,8 +121,22 @@ CallOutcome assert_virtual_interrupt(CallContext& context) {
   if (!target) {
     return fail(target.error());
   }
+  if (command->delivery == InterruptDelivery::kExtInt) {
+    return fail(assert_external_interrupt(context.hypervisor, **target, *command));
+  }
   return fail(send_interrupt(context.hypervisor, **target, *command) ? Status::kSuccess
                                                                      : Status::kInvalidVpIndex);
+}
+
+CallOutcome clear_virtual_interrupt(CallContext& context) {
+  const auto input = context.header<PartitionInput>();
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_active_target(context, input.partition, SelfAllowed::kNever);
+  if (!target) {
+    return fail(target.error());
+  }
+  VirtualProcessor* const vp = (*target)->vp(VpIndex{0});
+  return fail(vp != nullptr ? clear_external(*vp) : Status::kNotAcknowledged);
 }
 
 }  // namespace hv::calls

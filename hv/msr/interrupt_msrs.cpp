@@ -1,5 +1,6 @@
 // MSRs of the local APIC, the SynIC and the synthetic timers.
 #include "hv/hypervisor.h"
+#include "hv/intercept.h"
 #include "hv/msr/msr_handlers.h"
 #include "hv/overlay_pages.h"
 #include "hv/processor/interrupt_delivery.h"
@@ -23,6 +24,10 @@ WriteResult finish_apic_write(const MsrAccess& access, const ApicWriteOutcome& o
       send_interrupt(access.hypervisor, access.vp, outcome.command);
       return {};
     case ApicWriteOutcome::Kind::kEndOfInterrupt:
+      if (outcome.level_vector) {
+        report_end_of_interrupt(access.hypervisor, access.vp, *outcome.level_vector);
+      }
+      break;
     case ApicWriteOutcome::Kind::kDone:
     case ApicWriteOutcome::Kind::kTimerChanged:
       break;

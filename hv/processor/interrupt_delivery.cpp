@@ -74,6 +74,7 @@ void choose_event(VirtualProcessor& vp) {
     std::uint8_t vector = 0;
     if (has_external(vp)) {
       vector = take_external(vp);
+      vp.external_acknowledged = true;
     } else {
       vector = *vp.apic.deliverable();
       vp.apic.acknowledge(vector);
@@ -136,7 +137,12 @@ void deliver_command(Hypervisor& hypervisor, VirtualProcessor& target,
     switch (command.delivery) {
       case InterruptDelivery::kFixed:
       case InterruptDelivery::kLowestPriority:
-        (void)target.apic.request(command.vector);
+        if (command.deassert) {
+          target.apic.withdraw_level_triggered();
+        } else {
+          (void)target.apic.request(command.vector,
+                                    command.level ? Trigger::kLevel : Trigger::kEdge);
+        }
         break;
       case InterruptDelivery::kNmi:
         target.nmi_pending = true;
@@ -180,7 +186,7 @@ bool deliver_to_destinations(Hypervisor& hypervisor, Partition& partition,
     if (target != nullptr && is_destination(source, *target, command)) {
       deliver_command(hypervisor, *target, command);
       any = true;
-      if (command.delivery == InterruptDelivery::kLowestPriority) {
+      if (command.delivery == InterruptDelivery::kLowestPriority && !command.deassert) {
         break;  // one of the destinations gets it
       }
     }
@@ -280,6 +286,29 @@ void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
 
 bool send_interrupt(Hypervisor& hypervisor, Partition& partition, const InterruptCommand& command) {
   return deliver_to_destinations(hypervisor, partition, nullptr, command);
+}
+
+Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,
+                       std::optional<std::uint8_t> vector) {
+  {
+    const machine::LockGuard guard(target.lock);
+    if (vector && target.external_acknowledged) {
+      return Status::kAcknowledged;
+    }
+    target.external_vectors = {};
+    if (vector) {
+      target.external_vectors[*vector / 64u] = 1ull << (*vector % 64u);
+    }
+  }
+  hypervisor.notify(target);
+  return Status::kSuccess;
+}
+
+Status clear_external(VirtualProcessor& target) {
+  const machine::LockGuard guard(target.lock);
+  const bool acknowledged = target.external_acknowledged;
+  target.external_acknowledged = false;
+  return acknowledged ? Status::kSuccess : Status::kNotAcknowledged;
 }
 
 }  // namespace hv

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "hv/apic/interrupt_command.h"
 #include "hv/synic/queued_message.h"
@@ -41,5 +42,12 @@ void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
 /// none. Takes the communication lock.
 [[nodiscard]] bool send_interrupt(Hypervisor& hypervisor, Partition& partition,
                                   const InterruptCommand& command);
+
+/// The line of a child's external interrupt, or no line: it passes the local APIC by.
+/// kAcknowledged: the child took one that was not cleared since. Takes the VP's lock.
+[[nodiscard]] Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,
+                                     std::optional<std::uint8_t> vector);
+/// kNotAcknowledged: the child took none. Takes the VP's lock.
+[[nodiscard]] Status clear_external(VirtualProcessor& target);
 
 }  // namespace hv

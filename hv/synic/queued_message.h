@@ -18,6 +18,11 @@ class MessageOwner {
   }
   [[nodiscard]] std::uint64_t busy_buffers() const { return busy_.load(); }
   void set_busy(std::uint32_t buffer) { busy_.fetch_or(1ull << buffer); }
+  /// False: somebody else has it.
+  [[nodiscard]] bool take(std::uint32_t buffer) {
+    const std::uint64_t bit = 1ull << buffer;
+    return (busy_.fetch_or(bit) & bit) == 0;
+  }
   void set_free(std::uint32_t buffer) { busy_.fetch_and(~(1ull << buffer)); }
 
  private:
@@ -33,6 +38,8 @@ struct QueuedMessage {
   std::uint32_t buffer = 0;
   /// The payload's last word of a timer message is the time when it reaches the slot.
   bool stamped_on_delivery = false;
+  /// The owner is an EndedInterrupts, which says only then what the payload is.
+  bool of_ended_interrupts = false;
   MessageHeader header;
   const std::byte* payload = nullptr;
 };

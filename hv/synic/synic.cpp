@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "hv/synic/ended_interrupts.h"
 #include "hv/tlfs/timers.h"
 #include "machine/invariant.h"
 #include "machine/vmx_root.h"
@@ -129,9 +130,19 @@ bool Synic::deliver_one(std::uint32_t sint, std::uint64_t now_100ns) {
   if (!slot_is_free(slot)) {
     return false;
   }
-  const QueuedMessage& message = *queues_[sint].first;
+  QueuedMessage& message = *queues_[sint].first;
+  EndedInterrupts* const ended =
+      message.of_ended_interrupts ? static_cast<EndedInterrupts*>(message.owner) : nullptr;
+  if (ended != nullptr) {
+    ended->write_next();
+  }
   fill_slot(slot, message, message.next != nullptr, now_100ns);
   remove_first(sint);
+  // Only after the buffer is free is it certain who posts what comes next.
+  if (ended != nullptr && ended->has_more() && ended->take(message.buffer)) {
+    append(sint, message);
+    static_cast<void>(deliver_one(sint, now_100ns));
+  }
   return !sints_[sint].masked() && !sints_[sint].polling();
 }
 

@@ -2,10 +2,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <string>
+#include <string_view>
 
 #include "hv/cpuid/cpuid_table.h"
 #include "hv/hypercall/call_table.h"
+#include "hv/hypercall/virtual_interrupts.h"
 #include "hv/msr/msr_table.h"
 #include "tests/coverage/interface_lists.h"
 
@@ -40,6 +43,25 @@ void print_calls() {
       "| --- | --- | --- | --- | --- | --- |\n");
   for (const coverage::InterfaceCall& call : coverage::interface_calls()) {
     print_call(call);
+  }
+}
+
+void print_virtual_interrupts() {
+  constexpr std::array<std::string_view, 10> kNames = {
+      "fixed", "lowest priority", "SMI",   "remote read", "NMI", "INIT",
+      "SIPI",  "ExtINT",          "LINT0", "LINT1"};
+  fmt::print(
+      "\n## Types of AssertVirtualInterrupt\n\n| type | name | works | level | vectors |\n"
+      "| --- | --- | --- | --- | --- |\n");
+  for (std::uint32_t type = 0; type < kNames.size(); ++type) {
+    const auto* const rule = hv::calls::find_rule(hv::VirtualInterruptType{type});
+    if (rule == nullptr) {
+      fmt::print("| {} | {} | no: INVALID_PARAMETER | | |\n", type, kNames[type]);
+    } else {
+      fmt::print("| {} | {} | yes | {} | {}-{} |\n", type, kNames[type],
+                 rule->may_be_level ? "yes" : "no: INVALID_PARAMETER", rule->first_vector,
+                 rule->last_vector);
+    }
   }
 }
 
@@ -101,6 +123,7 @@ int main() {
       "`tests/coverage/`; a test holds it current.\nWhat is not there answers as the "
       "interface says for an absent feature.\n\n");
   print_calls();
+  print_virtual_interrupts();
   print_msrs();
   print_leaves();
   return 0;

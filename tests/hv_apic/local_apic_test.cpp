@@ -146,10 +146,18 @@ TEST_CASE("a level request can be withdrawn until it is acknowledged, an edge on
           "[hv][apic]") {
   Enabled enabled;
   CHECK(enabled.apic.request(0x41, Trigger::kLevel));
-  CHECK(enabled.apic.withdraw(0x41));
+  CHECK(enabled.apic.request(0x42, Trigger::kLevel));
+  CHECK(enabled.take() == 0x42);
+  CHECK(enabled.apic.request(0x81, Trigger::kLevel));
+  CHECK(enabled.apic.request(0x91, Trigger::kEdge));
+  enabled.apic.withdraw_level_triggered();
+  CHECK(enabled.take() == 0x91);
+  CHECK_FALSE(enabled.apic.end_of_interrupt());
+  CHECK_FALSE(enabled.apic.deliverable());
+  CHECK(enabled.apic.end_of_interrupt() == 0x42);
   CHECK_FALSE(enabled.apic.deliverable());
   CHECK(enabled.apic.request(0x41, Trigger::kEdge));
-  CHECK_FALSE(enabled.apic.withdraw(0x41));
+  enabled.apic.withdraw_level_triggered();
   CHECK(enabled.take() == 0x41);
 }
 

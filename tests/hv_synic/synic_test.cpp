@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "hv/synic/ended_interrupts.h"
 #include "hv/tlfs/timers.h"
 #include "tests/hv_synic/message_source.h"
 
@@ -284,4 +285,52 @@ TEST_CASE("a timer message carries the time when it reached the slot", "[hv][syn
   CHECK(delivered.expiration_time_100ns == 500);
   CHECK(delivered.delivery_time_100ns == 700);
   CHECK_FALSE(owner.is_busy(0));
+}
+
+TEST_CASE("every interrupt that ended is told, one after another, once for each vector",
+          "[hv][synic]") {
+  Ready ready;
+  hv::EndedInterrupts ended(hv::VpIndex{3});
+  const auto vector_told = [&] {
+    const auto message = ready.memory.get<hv::ApicEoiMessage>(synic_test::slot_address(2) + 16);
+    CHECK(message.vp == hv::VpIndex{3});
+    CHECK(synic_test::slot(ready.memory, 2).header.type == hv::MessageType::kX64ApicEoi);
+    static_cast<void>(synic_test::take(ready.memory, 2));
+    return message.vector;
+  };
+  REQUIRE(ended.add(0xFF));
+  CHECK(ready.synic.post(2, ended.message(), 0) == only(2));
+  // The slot is full: the next waits, and what comes then goes with it.
+  REQUIRE(ended.add(0x41));
+  CHECK(ready.synic.post(2, ended.message(), 0).empty());
+  CHECK_FALSE(ended.add(0x91));
+  CHECK_FALSE(ended.add(0x91));
+  CHECK(vector_told() == 0xFF);
+  CHECK(ready.synic.deliver(0) == only(2));
+  // The guest must know that it has to write EOM.
+  CHECK((synic_test::slot(ready.memory, 2).header.flags & hv::MessageHeader::kMessagePending) != 0);
+  CHECK(vector_told() == 0x41);
+  CHECK(ready.synic.deliver(0) == only(2));
+  CHECK(vector_told() == 0x91);
+  CHECK(ready.synic.deliver(0).empty());
+  CHECK_FALSE(ended.is_busy(0));
+}
+
+TEST_CASE("what ends while its message reaches the slot is told too", "[hv][synic]") {
+  Ready ready;
+  hv::EndedInterrupts ended(hv::VpIndex{0});
+  REQUIRE(ended.add(0x41));
+  bool added = false;
+  ready.memory.before_access = [&](const test_support::SpaAccess& access) {
+    if (!added && access.kind == test_support::SpaAccess::Kind::kWrite) {
+      added = true;
+      CHECK_FALSE(ended.add(0x42));
+    }
+  };
+  CHECK(ready.synic.post(2, ended.message(), 0) == only(2));
+  REQUIRE(added);
+  CHECK(synic_test::take(ready.memory, 2));
+  CHECK(ready.synic.deliver(0) == only(2));
+  const auto message = ready.memory.get<hv::ApicEoiMessage>(synic_test::slot_address(2) + 16);
+  CHECK(message.vector == 0x42);
 }
