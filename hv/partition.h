@@ -3,6 +3,7 @@
 // virtual processor and all that a small partition needs; tables that grow go on in its own pool.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -65,6 +66,9 @@ class Partition {
   machine::Shared<std::uint64_t> hypercall_register{0};
   machine::Shared<std::uint64_t> reference_tsc_register{0};
   machine::Shared<std::uint64_t> unimplemented_msr_action{kUnimplementedMsrFault};
+  /// What the guest tells of its end: five numbers, and then the control word.
+  std::array<machine::Shared<std::uint64_t>, kMsrCrashP4 - kMsrCrashP0 + 1> crash_parameters{};
+  machine::Shared<std::uint64_t> crash_control{0};
   /// A bit for each logical processor that may hold translations which are no longer true.
   machine::Shared<std::uint64_t> stale_processors{~0ull};
   static_assert(kMaxLogicalProcessors <= 64);

@@ -27,7 +27,7 @@ void serial_flush();
 
 /// Ends the program after it has reported why: the hypervisor stops the machine, a kernel its
 /// partition (triple fault). Each of the two kinds of program links its own.
-[[noreturn]] void end_program();
+[[noreturn]] void end_program(std::string_view why);
 
 /// Reports and ends the program.
 [[noreturn]] void panic(std::string_view what);

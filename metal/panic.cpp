@@ -1,5 +1,6 @@
 // How a program on metal ends when it must not go on, and the run-time functions of the C++ library
 // that lead there.
+#include <array>
 #include <cstddef>
 #include <new>
 
@@ -13,18 +14,44 @@ void panic(std::string_view what) {
   serial_write(what);
   serial_write("\n");
   serial_flush();
-  end_program();
+  end_program(what);
 }
 
 namespace {
 
+/// A text of limited length, put together without a heap.
+class Sentence {
+ public:
+  void put(std::string_view part) {
+    for (const char character : part) {
+      if (size_ < text_.size()) {
+        text_[size_++] = character;
+      }
+    }
+  }
+  void put(unsigned number) {
+    if (number >= 10) {
+      put(number / 10);
+    }
+    const char digit = static_cast<char>('0' + number % 10);
+    put(std::string_view(&digit, 1));
+  }
+  [[nodiscard]] std::string_view view() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 224> text_{};
+  std::size_t size_ = 0;
+};
+
+/// What comes first survives a limit: the place, without which the rest is worth little.
 [[noreturn]] void report_place(std::string_view what, const char* file, int line) {
-  serial_write("chronovisor: ");
-  serial_write(file);
-  serial_write(":");
-  serial_write_decimal(static_cast<std::uint64_t>(line));
-  serial_write("\n");
-  panic(what);
+  Sentence sentence;
+  sentence.put(file);
+  sentence.put(":");
+  sentence.put(static_cast<unsigned>(line));
+  sentence.put(": ");
+  sentence.put(what);
+  panic(sentence.view());
 }
 
 }  // namespace

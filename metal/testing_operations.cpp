@@ -50,7 +50,7 @@ void always(const Site& property, bool condition, std::uint64_t a, std::uint64_t
   metal::serial_write_hex(b);
   metal::serial_write("\n");
   metal::serial_flush();
-  metal::end_program();
+  metal::end_program(property.name());
 }
 
 void sometimes(const Site& property, bool condition) {

@@ -60,7 +60,8 @@ CpuidResult features(const CpuidSubject& subject) {
   CpuidResult result;
   result.eax = static_cast<std::uint32_t>(subject.privileges.bits());
   result.ebx = static_cast<std::uint32_t>(subject.privileges.bits() >> 32);
-  result.edx = FeaturesEdx::kDirectSyntheticTimers | FeaturesEdx::kSintPolling;
+  result.edx = FeaturesEdx::kDirectSyntheticTimers | FeaturesEdx::kSintPolling |
+               FeaturesEdx::kGuestCrashMsrs;
   if (subject.privileges.has(Privilege::kAccessGuestIdleReg)) {
     result.edx |= FeaturesEdx::kGuestIdleState;
   }

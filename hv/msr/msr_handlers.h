@@ -29,6 +29,10 @@ ReadResult read_reference_tsc(const MsrAccess& access);
 WriteResult write_reference_tsc(const MsrAccess& access, std::uint64_t value);
 ReadResult read_frequency(const MsrAccess& access);
 ReadResult read_guest_idle(const MsrAccess& access);
+ReadResult read_crash_parameter(const MsrAccess& access);
+WriteResult write_crash_parameter(const MsrAccess& access, std::uint64_t value);
+ReadResult read_crash_control(const MsrAccess& access);
+WriteResult write_crash_control(const MsrAccess& access, std::uint64_t value);
 
 // interrupt_msrs.cpp
 WriteResult write_eoi(const MsrAccess& access, std::uint64_t value);

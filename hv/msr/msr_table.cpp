@@ -17,7 +17,7 @@ constexpr std::uint32_t kMsrMicrocodeRevision = 0x8B;
 
 constexpr std::uint64_t bit(Privilege privilege) { return static_cast<std::uint64_t>(privilege); }
 
-constexpr std::array<MsrDescription, 24> kMsrs{{
+constexpr std::array<MsrDescription, 26> kMsrs{{
     {x86::kMsrTsc, x86::kMsrTsc, "IA32_TSC", 0, msr::read_tsc, nullptr},
     {x86::kMsrApicBase, x86::kMsrApicBase, "IA32_APIC_BASE", 0, msr::read_apic_base,
      msr::write_apic_base},
@@ -60,6 +60,9 @@ constexpr std::array<MsrDescription, 24> kMsrs{{
      bit(Privilege::kAccessSyntheticTimerRegs), msr::read_timer, msr::write_timer},
     {kMsrGuestIdle, kMsrGuestIdle, "GUEST_IDLE", bit(Privilege::kAccessGuestIdleReg),
      msr::read_guest_idle, nullptr},
+    {kMsrCrashP0, kMsrCrashP4, "CRASH_P0..CRASH_P4", 0, msr::read_crash_parameter,
+     msr::write_crash_parameter},
+    {kMsrCrashCtl, kMsrCrashCtl, "CRASH_CTL", 0, msr::read_crash_control, msr::write_crash_control},
     {x86::kMsrEfer, x86::kMsrEfer, "IA32_EFER", 0, msr::read_efer, msr::write_efer},
 }};
 

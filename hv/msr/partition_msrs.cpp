@@ -98,4 +98,22 @@ ReadResult read_guest_idle(const MsrAccess& access) {
   return 0;
 }
 
+ReadResult read_crash_parameter(const MsrAccess& access) {
+  return access.vp.partition.crash_parameters[access.msr - kMsrCrashP0].load();
+}
+
+WriteResult write_crash_parameter(const MsrAccess& access, std::uint64_t value) {
+  access.vp.partition.crash_parameters[access.msr - kMsrCrashP0].store(value);
+  return {};
+}
+
+/// What a guest may tell, not what it told (TLFS "Guest Crash Enlightenment").
+ReadResult read_crash_control(const MsrAccess&) { return kCrashNotify | kCrashMessage; }
+
+/// It stays for the parent, who reads it with the partition's registers once the guest has stopped.
+WriteResult write_crash_control(const MsrAccess& access, std::uint64_t value) {
+  access.vp.partition.crash_control.store(value);
+  return {};
+}
+
 }  // namespace hv::msr

@@ -32,6 +32,9 @@ std::optional<std::uint32_t> msr_of(RegisterName name) {
   if (is_between(name, RegisterName::kScontrol, RegisterName::kSirbp)) {
     return kMsrScontrol + (number(name) - number(RegisterName::kScontrol));
   }
+  if (is_between(name, RegisterName::kCrashP0, RegisterName::kCrashP4)) {
+    return kMsrCrashP0 + (number(name) - number(RegisterName::kCrashP0));
+  }
   if (is_between(name, RegisterName::kStimer0Config, RegisterName::kStimer3Count)) {
     return kMsrStimer0Config + (number(name) - number(RegisterName::kStimer0Config));
   }
@@ -159,6 +162,8 @@ std::optional<std::uint64_t> read_number(VirtualProcessor& vp, RegisterName name
       const machine::LockGuard guard(vp.lock);
       return vp.apic.id();
     }
+    case RegisterName::kCrashCtl:
+      return vp.partition.crash_control.load();  // as the guest wrote it
     default:
       return std::nullopt;
   }
@@ -254,6 +259,9 @@ bool write_number(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName nam
       return write_cr8(vp, value);
     case RegisterName::kDr7:
       vtx::write_dr7(value);
+      return true;
+    case RegisterName::kCrashCtl:
+      vp.partition.crash_control.store(value);
       return true;
     default:
       return false;

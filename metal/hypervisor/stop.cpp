@@ -29,6 +29,6 @@ void stop(std::uint32_t code) {
 
 namespace metal {
 
-void end_program() { machine::stop(kPanicCode); }
+void end_program(std::string_view) { machine::stop(kPanicCode); }
 
 }  // namespace metal

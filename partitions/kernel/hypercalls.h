@@ -77,6 +77,15 @@ class Hypercalls {
     machine::read_memory(output_, std::as_writable_bytes(answers.first(result.completed)));
     return result;
   }
+  /// A rep call with an answer for each of its elements.
+  template <WireObject Input, WireObject Element, WireObject Answer>
+  [[nodiscard]] RepResult ask_reps(hv::CallCode code, const Input& header,
+                                   std::span<const Element> elements, std::span<Answer> answers) {
+    INVARIANT(answers.size() == elements.size() && answers.size_bytes() <= machine::kPageSize);
+    const RepResult result = call_reps(code, header, elements);
+    machine::read_memory(output_, std::as_writable_bytes(answers.first(result.completed)));
+    return result;
+  }
   /// A rep call that has neither list.
   template <WireObject Input>
   [[nodiscard]] RepResult call_counted(hv::CallCode code, const Input& header,

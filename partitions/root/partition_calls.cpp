@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "hv/tlfs/msr.h"
+
 namespace root {
 
 namespace {
@@ -215,6 +217,31 @@ hv::Status PartitionCalls::assert_interrupt(hv::PartitionId partition, std::uint
   input.destination = vp;
   input.vector = vector;
   return hypercalls().call(hv::CallCode::kAssertVirtualInterrupt, input);
+}
+
+std::optional<CrashReport> PartitionCalls::read_crash(hv::PartitionId partition) {
+  CrashReport report;
+  std::array<hv::RegisterName, 6> names{};
+  for (std::uint32_t index = 0; index < names.size(); ++index) {
+    names[index] = hv::RegisterName{static_cast<std::uint32_t>(hv::RegisterName::kCrashP0) + index};
+  }
+  static_assert(static_cast<std::uint32_t>(hv::RegisterName::kCrashCtl) ==
+                static_cast<std::uint32_t>(hv::RegisterName::kCrashP0) + 5);
+  std::array<hv::RegisterValue, 6> values{};
+  hv::VpRegistersInput input;
+  input.partition = partition;
+  input.vp = hv::VpIndex(0);  // the registers are the partition's
+  const kernel::RepResult result = hypercalls().ask_reps(hv::CallCode::kGetVpRegisters, input,
+                                                         std::span<const hv::RegisterName>(names),
+                                                         std::span<hv::RegisterValue>(values));
+  if (result.status != hv::Status::kSuccess || (values.back().low & hv::kCrashNotify) == 0) {
+    return std::nullopt;
+  }
+  for (std::uint32_t index = 0; index < report.parameters.size(); ++index) {
+    report.parameters[index] = values[index].low;
+  }
+  report.control = values.back().low;
+  return report;
 }
 
 hv::Status PartitionCalls::finalize(hv::PartitionId partition) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 
 #include "hv/tlfs/hypercall_inputs.h"
@@ -18,6 +19,12 @@
 #include "partitions/root/child_memory.h"
 
 namespace root {
+
+/// The crash registers of a partition (TLFS "Guest Crash Enlightenment").
+struct CrashReport {
+  std::array<std::uint64_t, 5> parameters{};
+  std::uint64_t control = 0;
+};
 
 class PartitionCalls {
  public:
@@ -45,6 +52,8 @@ class PartitionCalls {
   [[nodiscard]] hv::Status disconnect_port(hv::PartitionId partition, hv::ConnectionId connection);
   [[nodiscard]] hv::Status assert_interrupt(hv::PartitionId partition, std::uint32_t vp,
                                             std::uint8_t vector);
+  /// What a partition told of its crash; nothing if it told none.
+  [[nodiscard]] std::optional<CrashReport> read_crash(hv::PartitionId partition);
   [[nodiscard]] hv::Status finalize(hv::PartitionId partition);
   /// Takes every free page of the pool back.
   [[nodiscard]] hv::Status withdraw_all(hv::PartitionId partition);

@@ -30,7 +30,7 @@ Program::Program(std::span<std::byte> heap)
     : Kernel(heap, kernel::OverlayPages::kPreset),
       calls_(*this),
       services_(children_, calls_, *this),
-      intercepts_(children_, *this),
+      intercepts_(children_, calls_, *this),
       bus_receiver_(children_),
       disks_(*this) {}
 

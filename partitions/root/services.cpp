@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hv/tlfs/intercepts.h"
+#include "hv/tlfs/msr.h"
 #include "partitions/kernel/posting.h"
 #include "partitions/kernel/root_services.h"
 
@@ -42,6 +43,12 @@ std::string_view intercept_name(hv::MessageType type) {
     default:
       return "an intercept that nobody installed";
   }
+}
+
+/// What a child wrote may be anything.
+char printable(std::byte value) {
+  const char character = static_cast<char>(value);
+  return character >= ' ' && character <= '~' ? character : '?';
 }
 
 }  // namespace
@@ -107,8 +114,7 @@ void ServicesServer::from_console(ChildPartition& child, const hv::Message& mess
   std::array<char, hv::kMessagePayloadBytes> text{};
   const std::span<const std::byte> payload = payload_of(message);
   for (std::size_t index = 0; index < payload.size(); ++index) {
-    const char character = static_cast<char>(payload[index]);
-    text[index] = character >= ' ' && character <= '~' ? character : '?';
+    text[index] = printable(payload[index]);
   }
   output_.child_line(child.number(), {text.data(), payload.size()});
 }
@@ -143,7 +149,38 @@ void InterceptServer::message_arrived(const hv::Message& message) {
   kernel::TextLine line;
   line << "child " << child->number() << " is stopped: " << intercept_name(message.header.type);
   output_.line(line.view());
+  // Each of these payloads begins with the virtual processor.
+  tell_crash(*child, word_of(message).value_or(0));
   child->end(kernel::Verdict::kFailed);
+}
+
+/// Why the child itself says that it ended, if it does.
+void InterceptServer::tell_crash(const ChildPartition& child, std::uint32_t vp) {
+  const std::optional<CrashReport> crash = calls_.read_crash(child.partition());
+  if (!crash) {
+    return;
+  }
+  kernel::TextLine line;
+  line << "child " << child.number() << " (partition "
+       << static_cast<std::uint64_t>(child.partition()) << ") crashed on processor " << vp << ":";
+  for (std::size_t index = 0; index < crash->parameters.size(); ++index) {
+    line << " P" << index << "=0x" << kernel::Hex{crash->parameters[index]};
+  }
+  output_.line(line.view());
+  if ((crash->control & hv::kCrashMessage) == 0) {
+    return;
+  }
+  std::array<std::byte, kernel::TextLine::kCapacity> bytes{};
+  const std::uint64_t size = std::min<std::uint64_t>(crash->parameters[4], bytes.size());
+  const auto where = child.memory().translate(machine::Gpa(crash->parameters[3]), size);
+  if (!where || size == 0) {
+    return;
+  }
+  const std::span<std::byte> message = std::span(bytes).first(size);
+  machine::read_memory(*where, message);
+  std::array<char, kernel::TextLine::kCapacity> text{};
+  std::ranges::transform(message, text.begin(), printable);
+  output_.child_line(child.number(), {text.data(), size});
 }
 
 }  // namespace root

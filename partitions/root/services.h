@@ -61,13 +61,16 @@ class ServicesServer final : public kernel::SintReceiver {
 /// stopped.
 class InterceptServer final : public kernel::SintReceiver {
  public:
-  InterceptServer(ChildDirectory& children, LineOutput& output)
-      : children_(children), output_(output) {}
+  InterceptServer(ChildDirectory& children, PartitionCalls& calls, LineOutput& output)
+      : children_(children), calls_(calls), output_(output) {}
 
   void message_arrived(const hv::Message& message) override;
 
  private:
+  void tell_crash(const ChildPartition& child, std::uint32_t vp);
+
   ChildDirectory& children_;
+  PartitionCalls& calls_;
   LineOutput& output_;
 };
 

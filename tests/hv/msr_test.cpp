@@ -48,6 +48,24 @@ void use_hypercall_page() {
   end(0);
 }
 
+void keep_crash_registers() {
+  begin();
+  constexpr std::uint64_t kCapabilities = hv::kCrashNotify | hv::kCrashMessage;
+  for (std::uint32_t msr = hv::kMsrCrashP0; msr <= hv::kMsrCrashP4; ++msr) {
+    GUEST_CHECK(read_msr(msr) == 0);
+    write_msr(msr, 0xABCD'0000'0000'0000 + msr);
+  }
+  for (std::uint32_t msr = hv::kMsrCrashP0; msr <= hv::kMsrCrashP4; ++msr) {
+    GUEST_CHECK(read_msr(msr) == 0xABCD'0000'0000'0000 + msr);
+  }
+  GUEST_CHECK(read_msr(hv::kMsrCrashCtl) == kCapabilities);
+  write_msr(hv::kMsrCrashCtl, hv::kCrashNotify);
+  GUEST_CHECK(read_msr(hv::kMsrCrashCtl) == kCapabilities);
+  const machine::CpuidResult features = machine::cpuid(hv::kCpuidFeatures, 0);
+  GUEST_CHECK((features.edx & hv::FeaturesEdx::kGuestCrashMsrs) != 0);
+  end(0);
+}
+
 void refuse_values() {
   begin();
   GUEST_CHECK(read_msr(hv::kMsrSversion) == hv::kSynicVersion);
@@ -114,6 +132,9 @@ void require_pass(void (*root)()) {
 
 TEST_CASE("the hypercall page needs a guest's identity, and goes with it", "[hv][msr]") {
   require_pass(use_hypercall_page);
+}
+TEST_CASE("what a guest writes to the crash MSRs stays there", "[hv][msr]") {
+  require_pass(keep_crash_registers);
 }
 TEST_CASE("an MSR or value that the hypervisor does not have is a #GP", "[hv][msr]") {
   require_pass(refuse_values);

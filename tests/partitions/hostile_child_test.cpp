@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "hv/tlfs/msr.h"
 #include "machine/guest.h"
 #include "partitions/child/bus/bus_driver.h"
 #include "partitions/kernel/kernel.h"
@@ -43,6 +44,24 @@ void touch_nothing_there() {
   static_cast<void>(machine::load_u8(machine::Gpa(0x80000000)));
   sleep_for_ever();
 }
+
+constexpr machine::Gpa kCrashText{0x20'0000};
+
+/// As a kernel that panics: it says why, and stops by doing what it may not.
+void crash(std::uint64_t text_gpa, std::uint64_t text_bytes, std::uint64_t control) {
+  constexpr std::string_view kText = "broken promise at line 7\x1B[2J";
+  machine::write_memory(kCrashText, std::as_bytes(std::span(kText)));
+  machine::write_msr(hv::kMsrCrashP0, 0xBAD);
+  machine::write_msr(hv::kMsrCrashP0 + 1, 0);
+  machine::write_msr(hv::kMsrCrashP0 + 2, ~0ull);
+  machine::write_msr(hv::kMsrCrashP0 + 3, text_gpa);
+  machine::write_msr(hv::kMsrCrashP0 + 4, text_bytes);
+  machine::write_msr(hv::kMsrCrashCtl, control);
+  touch_nothing_there();
+}
+void crash_with_text() { crash(kCrashText.value(), 28, hv::kCrashNotify | hv::kCrashMessage); }
+void crash_without_text() { crash(kCrashText.value(), 28, hv::kCrashNotify); }
+void crash_with_text_nowhere() { crash(~0ull - 3, ~0ull, hv::kCrashNotify | hv::kCrashMessage); }
 
 /// Anything but the message that ends it, to every connection it has and to some it has not; half
 /// of it looks like the bus's own messages.
@@ -214,6 +233,34 @@ TEST_CASE("a child that touches what is not there is stopped and its pages come 
   CHECK(has_line(result, "[root] child 1 is stopped: it touched an address without memory"));
   CHECK(has_line(result, "[root] child 1 is gone"));
   CHECK(has_line(result, "[root] all pages returned"));
+}
+
+TEST_CASE("why a child crashed stands in the root's log", "[partitions][hostile]") {
+  const sim::RunResult told = run_with(crash_with_text, "children=1\n");
+  CHECK(has_line(told, "[root] child 1 is stopped: it touched an address without memory"));
+  CHECK(has_line(told,
+                 "[root] child 1 (partition 2) crashed on processor 0: P0=0xbad P1=0x0 "
+                 "P2=0xffffffffffffffff P3=0x200000 P4=0x1c"));
+  CHECK(has_line(told, "[child 1] broken promise at line 7?[2J"));
+  CHECK(has_line(told, "[root] all pages returned"));
+
+  const sim::RunResult bare = run_with(crash_without_text, "children=1\n");
+  CHECK(has_line(bare,
+                 "[root] child 1 (partition 2) crashed on processor 0: P0=0xbad P1=0x0 "
+                 "P2=0xffffffffffffffff P3=0x200000 P4=0x1c"));
+  CHECK_FALSE(has_line(bare, "[child 1] broken promise at line 7?[2J"));
+
+  const sim::RunResult nowhere = run_with(crash_with_text_nowhere, "children=1\n");
+  CHECK(has_line(nowhere,
+                 "[root] child 1 (partition 2) crashed on processor 0: P0=0xbad P1=0x0 "
+                 "P2=0xffffffffffffffff P3=0xfffffffffffffffc P4=0xffffffffffffffff"));
+  CHECK(has_line(nowhere, "[root] all pages returned"));
+
+  // A child that wrote none of the registers has told nothing.
+  const sim::RunResult silent = run_with(touch_nothing_there, "children=1\n");
+  for (const std::string& line : lines_of(silent)) {
+    CHECK(line.find("crashed") == std::string::npos);
+  }
 }
 
 TEST_CASE("nothing that a child posts harms the root", "[partitions][hostile]") {
