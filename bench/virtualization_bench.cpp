@@ -21,17 +21,17 @@ constexpr std::uint64_t kOperations = 400'000;
 constexpr std::uint64_t kWarmUp = kOperations / 16;
 
 /// All processors start at the same time; all else is drawn as in any run.
-class TogetherDecider final : public sim::Decider {
+class TogetherDecider final : public sim::SeededDecider {
  public:
+  TogetherDecider() : SeededDecider(1) {}
   [[nodiscard]] std::uint32_t decide(const machine::Site& site, std::uint32_t domain,
                                      std::uint64_t operation) override {
-    return site.id() == kStart.id() ? kStartNs - 1 : seeded_.decide(site, domain, operation);
+    return site.id() == kStart.id() ? kStartNs - 1 : SeededDecider::decide(site, domain, operation);
   }
 
  private:
   static constexpr machine::Site kStart{"sim.start.processor"};
   static constexpr std::uint32_t kStartNs = 1000;
-  sim::SeededDecider seeded_{1};
 };
 
 sim::RunResult run(sim::WorldConfiguration configuration) {
@@ -171,61 +171,75 @@ BENCHMARK(hashing)->Unit(benchmark::kMillisecond);
 
 // --- A switch between processors, decision included ----------------------------------------------
 
-constexpr std::uint64_t kTurns = 8 * kOperations;
-std::uint64_t turns_taken = 0;
+constexpr std::uint64_t kMeetings = 8 * kOperations;
+std::uint64_t meetings = 0;
 
 /// Where all processors meet: they execute operations of the same cost at the same times, so that
 /// after each turn of all a decision says who is first.
-void take_turns(const machine::BootInformation&, std::uint32_t lp) {
+template <class Count>
+void meet(std::uint32_t lp, Count count) {
   const auto& word = *reinterpret_cast<machine::Shared<std::uint64_t>*>(machine::arena().data());
   if (lp == 0) {
     machine::spend(100'000);  // the others have come; a multiple of an operation's time
-    turns_taken = 0;
+    meetings = 0;
   }
   for (;;) {
     benchmark::DoNotOptimize(word.load());
-    ++turns_taken;
-    if (turns_taken == kWarmUp) {
+    count(lp);
+    ++meetings;
+    if (meetings == kWarmUp) {
       bench::stopwatch().start();
-    } else if (turns_taken == kWarmUp + kTurns) {
+    } else if (meetings == kWarmUp + kMeetings) {
       bench::stopwatch().stop();
       machine::stop(0);
     }
   }
 }
 
-struct Turns {
-  double operation_ns = 0;
-  double switches_an_operation = 0;
-};
-
-/// What an operation of any processor took, the switches between them included.
-Turns measure_turns(std::uint32_t processors) {
-  sim::WorldConfiguration configuration;
-  configuration.logical_processors = processors;
-  configuration.hypervisor.entry = take_turns;
-  configuration.stall_interval_ns = 0;  // who stalls is not switched to for long
-  const sim::RunResult result = run(std::move(configuration));
-  return {bench::stopwatch().nanoseconds() / static_cast<double>(kTurns),
-          static_cast<double>(result.context_switches) / static_cast<double>(result.events)};
+void meet_again_and_again(const machine::BootInformation&, std::uint32_t lp) {
+  meet(lp, [](std::uint32_t) {});
 }
 
-/// Two figures: a switch with its share of operations, and the switch alone: what an operation
-/// costs where nobody takes turns, measured beside, is subtracted.
+std::uint32_t last_lp = 0;
+std::uint64_t changes = 0;
+
+void count_changes(const machine::BootInformation&, std::uint32_t lp) {
+  meet(lp, [](std::uint32_t now) { changes += std::exchange(last_lp, now) != now ? 1 : 0; });
+}
+
+sim::RunResult run_meeting(std::uint32_t processors,
+                           void (*program)(const machine::BootInformation&, std::uint32_t)) {
+  sim::WorldConfiguration configuration;
+  configuration.logical_processors = processors;
+  configuration.hypervisor.entry = program;
+  configuration.stall_interval_ns = 0;  // who stalls is not switched to for long
+  return run(std::move(configuration));
+}
+
+double operation_ns() { return bench::stopwatch().nanoseconds() / static_cast<double>(kMeetings); }
+
+/// A switch is executed at each end of a turn; before each second one a decision says to whom. What
+/// an operation costs where nobody takes turns, measured beside, is subtracted. Of the switches a
+/// quarter goes to the one that had the turn: "boost_switches_a_change" puts their cost on the
+/// others.
 void actor_switch(benchmark::State& state) {
-  bench::SwitchRatio with_operation;
-  bench::SwitchRatio alone;
-  double switches = 0;
+  bench::SwitchRatio switching;
+  bench::SwitchRatio changing;
+  changes = 0;
+  const double operations = static_cast<double>(run_meeting(2, count_changes).events);
+  const double changes_an_operation = static_cast<double>(changes) / operations;
   for (auto unused : state) {
     static_cast<void>(unused);
-    const Turns turns = measure_turns(2);
-    switches = turns.switches_an_operation;
-    with_operation.add(turns.operation_ns / switches);
-    alone.add((turns.operation_ns - measure_turns(1).operation_ns) / switches);
+    const auto turns = static_cast<double>(run_meeting(2, meet_again_and_again).turns);
+    const double together_ns = operation_ns();
+    static_cast<void>(run_meeting(1, meet_again_and_again));
+    const double switch_ns = together_ns - operation_ns();
+    switching.add(switch_ns / (turns / operations));
+    changing.add(switch_ns / changes_an_operation);
   }
-  alone.report(state);
-  with_operation.report(state, "with_operation", "ns_with_operation");
-  state.counters["switches_an_operation"] = switches;
+  switching.report(state);
+  changing.report(state, "boost_switches_a_change", "ns_a_change");
+  state.counters["changes_an_operation"] = changes_an_operation;
 }
 BENCHMARK(actor_switch)->Unit(benchmark::kMillisecond);
 

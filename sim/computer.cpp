@@ -57,6 +57,7 @@ Computer::~Computer() {
 RunResult Computer::run() {
   current_computer = this;
   begin_watch();
+  look_for_coins();
   try {
     board_ = std::make_unique<Board>(static_cast<BoardHost&>(*this), memory_, configuration_.disks);
     load_modules();
@@ -74,6 +75,7 @@ RunResult Computer::run() {
   }
   result_.trace_hash = hash_.value();
   result_.events = hash_.operations();
+  result_.turns = turns_given_.load(std::memory_order_relaxed);
   for (const std::uint64_t count : result_.vm_exits) {
     result_.vm_exit_count += count;
   }
@@ -160,9 +162,7 @@ void Computer::finish(Outcome outcome) {
   if (here_ == nullptr) {
     throw RunEnded{};
   }
-  Fiber& fiber = here_->running->fiber;
-  fiber.switch_to(main_, true);
-  __builtin_unreachable();
+  here_->running->fiber.switch_for_good_to(main_);
 }
 
 void Computer::stop(std::uint32_t code) {

@@ -63,8 +63,10 @@ class Computer final : private BoardHost, private HashListener {
   /// Time passes before an operation that others see: whatever comes first in virtual time happens
   /// first, interrupts and timers of this processor included.
   void pass(cost::Nanoseconds nanoseconds) {
-    here_->now += nanoseconds;
-    if (here_->now >= here_->horizon) [[unlikely]] {
+    LogicalProcessor& self = *here_;
+    const std::uint64_t now = self.now + nanoseconds;
+    self.now = now;
+    if (now >= self.horizon) [[unlikely]] {
       reach_boundary();
     }
   }
@@ -221,7 +223,9 @@ class Computer final : private BoardHost, private HashListener {
   [[noreturn]] void violation(std::string_view property, std::string message);
 
   /// Grows while the run gets on; read by the watchdog's thread.
-  [[nodiscard]] const std::atomic<std::uint64_t>& progress() const { return progress_; }
+  [[nodiscard]] std::uint64_t progress() const {
+    return turns_given_.load(std::memory_order_relaxed) + looks_.load(std::memory_order_relaxed);
+  }
   /// From the watchdog's signal handler, on the world's thread: gives the run up.
   [[noreturn]] void abandon(std::string stack);
 
@@ -262,13 +266,18 @@ class Computer final : private BoardHost, private HashListener {
   [[nodiscard]] LogicalProcessor* take_first();
   /// Comes back when the executing processor is first.
   void give_turns();
-  [[gnu::always_inline]] void switch_processors(LogicalProcessor& from, LogicalProcessor& to);
-  [[gnu::always_inline]] void enter(LogicalProcessor& processor);
+  [[gnu::always_inline]] bool switch_processors(LogicalProcessor& from, LogicalProcessor& to);
+  [[gnu::always_inline]] void wake_up(LogicalProcessor& processor);
   [[gnu::always_inline]] void set_horizon(LogicalProcessor& processor);
   void set_look(LogicalProcessor& processor);
-  void count_progress() {
-    progress_.store(progress_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  // The world's thread alone writes them.
+  static void count(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
+    counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
   }
+  /// Before the first tie.
+  void look_for_coins();
+  /// Which of several processors that are first acts.
+  [[nodiscard, gnu::always_inline]] std::uint32_t decide_tie(std::uint32_t equals);
   void bring_horizon_to(std::uint64_t at_ns) {
     if (here_ != nullptr) {
       here_->horizon = std::min(here_->horizon, at_ns);
@@ -319,20 +328,27 @@ class Computer final : private BoardHost, private HashListener {
   PhysicalMemory memory_;
   vtx::VmcsTable vmcss_;
   vtx::Capabilities capabilities_;
+
+  // What every turn needs, on few lines of the host's cache.
+  alignas(64) LogicalProcessor* here_ = nullptr;   // null: the world's own stack
+  std::unique_ptr<watch::RaceDetector> detector_;  // null: nothing is watched
+  std::vector<std::unique_ptr<LogicalProcessor>> processors_;
+  Coins no_coins_;
+  Coins* tie_coins_ = &no_coins_;
+  std::atomic<std::uint64_t> turns_given_{0};
   EventQueue events_;
-  TurnOrder turns_;
   TraceHash hash_;
+  TurnOrder turns_;
+
   Properties properties_;
   machine::BootInformation boot_information_;
   std::vector<std::uint32_t> apic_ids_;
   std::unique_ptr<Board> board_;
   StackPool stacks_;
-  std::vector<std::unique_ptr<LogicalProcessor>> processors_;
   std::vector<std::unique_ptr<Program>> programs_;  // [0] is the hypervisor
   /// By id; null where a guest was dropped.
   std::vector<std::unique_ptr<Context>> contexts_;
 
-  LogicalProcessor* here_ = nullptr;  // null: the world's own stack
   Fiber main_;
   std::uint64_t event_ns_ = 0;
   bool ended_ = false;
@@ -340,10 +356,9 @@ class Computer final : private BoardHost, private HashListener {
   std::uint64_t tsc_per_ns_denominator_ = 1;
   /// The denominator's logarithm if it is a power of two, as it mostly is; -1 if not.
   int tsc_shift_ = 0;
-  std::unique_ptr<watch::RaceDetector> detector_;  // null: nothing is watched
-  std::array<std::uint64_t, 256> hypercalls_{};    // by call code; rarer codes go to the result
+  std::array<std::uint64_t, 256> hypercalls_{};  // by call code; rarer codes go to the result
   RunResult result_;
-  std::atomic<std::uint64_t> progress_{0};
+  std::atomic<std::uint64_t> looks_{0};
 };
 
 }  // namespace sim

@@ -60,23 +60,14 @@ class Fiber {
   Fiber& operator=(const Fiber&) = delete;
 
   /// Leaves `*this`, which is running, for `target`, which is not; or stays, if that is itself.
-  /// Returns when someone switches back; if this is `for_good`, nobody ever does.
-  void switch_to(Fiber& target, bool for_good = false) {
-#ifdef CHRONOVISOR_ADDRESS_SANITIZER
-    if (&target == this) {
-      return;
-    }
-    void* fake_stack = nullptr;
-    target.left_ = this;
-    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_stack, target.stack_.bottom,
-                                   target.stack_.size_bytes);
-#else
-    static_cast<void>(for_good);
-#endif
-    jump(&place_, &target.place_);
-#ifdef CHRONOVISOR_ADDRESS_SANITIZER
-    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-#endif
+  /// Returns when someone switches back, with the message of whoever does.
+  std::uint64_t switch_to(Fiber& target, std::uint64_t message = 0) {
+    return leave_for(target, message, false);
+  }
+  /// The same; nobody ever switches back.
+  [[noreturn]] void switch_for_good_to(Fiber& target) {
+    leave_for(target, 0, true);
+    __builtin_unreachable();
   }
 
   [[nodiscard]] const Stack& stack() const { return stack_; }
@@ -90,9 +81,31 @@ class Fiber {
     void* base = nullptr;
   };
 
+  [[gnu::always_inline]] std::uint64_t leave_for(Fiber& target, std::uint64_t message,
+                                                 bool for_good) {
+#ifdef CHRONOVISOR_ADDRESS_SANITIZER
+    if (&target == this) {
+      return message;
+    }
+    void* fake_stack = nullptr;
+    target.left_ = this;
+    __sanitizer_start_switch_fiber(for_good ? nullptr : &fake_stack, target.stack_.bottom,
+                                   target.stack_.size_bytes);
+#else
+    static_cast<void>(for_good);
+#endif
+    message = jump(&place_, &target.place_, message);
+#ifdef CHRONOVISOR_ADDRESS_SANITIZER
+    __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
+#endif
+    return message;
+  }
+
   // The registers that the compiler holds values in it saves itself. The control words of the x87
   // and SSE units stay: nothing in a world computes with floating point.
-  [[gnu::always_inline]] static void jump(Place* from, const Place* to) {
+  // The message goes in one of them.
+  [[gnu::always_inline]] static std::uint64_t jump(Place* from, const Place* to,
+                                                   std::uint64_t message) {
     asm volatile(
         "leaq 1f(%%rip), %%rax\n\t"
         "movq %%rsp, (%%rdi)\n\t"
@@ -104,11 +117,12 @@ class Fiber {
         "movq 24(%%rsi), %%rbx\n\t"
         "jmpq *8(%%rsi)\n"
         "1:"
-        : "+D"(from), "+S"(to)
+        : "+D"(from), "+S"(to), "+c"(message)
         :
-        : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
+        : "rax", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
           "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
           "xmm13", "xmm14", "xmm15", "cc", "memory");
+    return message;
   }
   static void begin(Fiber* self);
 

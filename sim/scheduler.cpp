@@ -19,34 +19,53 @@ constexpr std::uint64_t stall_length_ns(std::uint32_t draw) {
   return draw < 52 ? draw * 3 : std::uint64_t{200} << (draw - 52);
 }
 
+/// What a processor is told that is to go on: its time may have come to look around.
+constexpr std::uint64_t kLookAround = 1;
+
+std::uint64_t message_for(const LogicalProcessor& processor) {
+  return processor.now >= processor.look_ns ? kLookAround : 0;
+}
+
 }  // namespace
 
+void Computer::look_for_coins() {
+  if (Coins* const coins = decider_.coins_of(kTie)) {
+    tie_coins_ = coins;
+  }
+}
+
+inline std::uint32_t Computer::decide_tie(std::uint32_t equals) {
+  if (equals == 2 && tie_coins_->left()) [[likely]] {
+    ++result_.decisions;
+    return tie_coins_->take();
+  }
+  return decide(kTie, equals);
+}
+
 inline LogicalProcessor& Computer::take_first_processor() {
-  return *processors_[turns_.take([this](std::uint32_t equals) { return decide(kTie, equals); })];
+  return *processors_[turns_.take([this](std::uint32_t equals) { return decide_tie(equals); })];
 }
 
 LogicalProcessor* Computer::take_first() {
   return events_.next_ns() <= turns_.earliest() ? nullptr : &take_first_processor();
 }
 
-// It is not in the order of turns while it runs.
-inline void Computer::enter(LogicalProcessor& processor) {
+inline void Computer::wake_up(LogicalProcessor& processor) {
   if (processor.sleeping) {
     processor.now = std::max(processor.now, processor.wake_ns);
     processor.wake_ns = kNever;
     processor.sleeping = false;
     processor.look_soon();
   }
-  here_ = &processor;
 }
 
-inline void Computer::switch_processors(LogicalProcessor& from, LogicalProcessor& to) {
-  // Whether it is another one: in arithmetic, as a decision is nothing to guess.
-  result_.context_switches +=
-      ((from.index ^ to.index) + (kMaxLogicalProcessors - 1)) / kMaxLogicalProcessors;
+// Comes back when it is the turn of `from` again: true if that has to look around.
+// A processor is not in the order of turns while it runs.
+inline bool Computer::switch_processors(LogicalProcessor& from, LogicalProcessor& to) {
+  count(turns_given_, 1);
   watch_switch(&to);
-  enter(to);
-  from.running->fiber.switch_to(to.running->fiber);
+  here_ = &to;
+  return from.running->fiber.switch_to(to.running->fiber, message_for(to)) == kLookAround;
 }
 
 void Computer::give_turns() {
@@ -59,9 +78,10 @@ void Computer::give_turns() {
     turns_.insert(self.index, self.now);
   }
   if (LogicalProcessor* const next = take_first()) {
+    wake_up(*next);
     switch_processors(self, *next);
   } else {
-    ++result_.context_switches;
+    count(turns_given_, 1);
     watch_switch(nullptr);
     here_ = nullptr;
     event_ns_ = self.now;
@@ -84,22 +104,29 @@ inline void Computer::set_horizon(LogicalProcessor& processor) {
   processor.horizon = std::min(processor.look_ns, others);
 }
 
-// The common case is here: it is somebody's turn, and nothing else is the matter.
+// The common case is here: it is the turn of one of two, and nothing else is the matter.
 void Computer::reach_boundary() {
   LogicalProcessor& self = *here_;
-  if (self.now >= self.look_ns || self.now >= events_.next_ns()) [[unlikely]] {
+  const std::uint64_t now = self.now;
+  if (now >= self.look_ns || now >= events_.next_ns()) [[unlikely]] {
     look_around();
     return;
   }
-  count_progress();
-  const std::uint32_t next = turns_.exchange(
-      self.index, self.now, [this](std::uint32_t equals) { return decide(kTie, equals); });
-  switch_processors(self, *processors_.data()[next].get());
-  if (self.now >= self.look_ns) [[unlikely]] {
-    look_around();
-    return;
+  LogicalProcessor* other = nullptr;
+  if (turns_.is_between_two(now)) [[likely]] {
+    // What a decision says is nothing to guess: one that keeps its turn is switched to as well.
+    const auto tie = [this](std::uint32_t equals) { return decide_tie(equals); };
+    other = processors_.data()[turns_.exchange(self.index, now, tie)].get();
+    other->horizon = std::min(other->look_ns, now);
+  } else {
+    turns_.insert(self.index, now);
+    other = &take_first_processor();
+    wake_up(*other);
+    set_horizon(*other);
   }
-  set_horizon(self);
+  if (switch_processors(self, *other)) [[unlikely]] {
+    look_around();
+  }
 }
 
 void Computer::stall(LogicalProcessor& processor) {
@@ -110,7 +137,7 @@ void Computer::stall(LogicalProcessor& processor) {
 }
 
 void Computer::look_around() {
-  count_progress();
+  count(looks_, 1);
   if (hash_.operations() >= configuration_.limits.operations) {
     finish(Outcome::kOperationLimit);
   }
@@ -157,9 +184,10 @@ void Computer::run_to_the_end() {
       finish(Outcome::kTimeLimit);
     }
     if (LogicalProcessor* const next = take_first()) {
-      enter(*next);
+      wake_up(*next);
+      here_ = next;
       watch_switch(next);
-      main_.switch_to(next->running->fiber);
+      main_.switch_to(next->running->fiber, message_for(*next));
     } else {
       event_ns_ = at_ns;
       events_.run_next();

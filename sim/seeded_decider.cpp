@@ -44,7 +44,19 @@ std::uint32_t SeededDecider::decide(const machine::Site& site, std::uint32_t dom
   if (stream.one_in > 1 && reduce(next(stream.state), stream.one_in) != 0) {
     return 0;
   }
+  if (domain == 2 && stream.one_in == 1) {
+    if (!stream.coins->left()) {
+      stream.coins->bits = next(stream.state) | (std::uint64_t{1} << 63);
+    }
+    return stream.coins->take();
+  }
   return reduce(next(stream.state), domain);
+}
+
+// Where most answers are not drawn at all, each has to be asked for.
+Coins* SeededDecider::coins_of(const machine::Site& site) {
+  const Stream& stream = stream_of(site);
+  return stream.one_in == 1 ? stream.coins : nullptr;
 }
 
 SeededDecider::Stream& SeededDecider::stream_of(const machine::Site& site) {
@@ -60,7 +72,8 @@ SeededDecider::Stream& SeededDecider::stream_of(const machine::Site& site) {
         grow();
         return stream_of(site);
       }
-      stream = {site.id(), mix(seed_ + kStep) ^ mix(site.id()), one_in_of(site.name())};
+      stream = {site.id(), mix(seed_ + kStep) ^ mix(site.id()), one_in_of(site.name()),
+                &coins_.emplace_back()};
       last_ = &stream;
       return stream;
     }

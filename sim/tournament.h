@@ -82,9 +82,9 @@ class Tournament {
   }
 
   std::size_t leaves_;
+  Node* tree_ = nullptr;
   /// The root is node 1; below node n are nodes 2n and 2n + 1.
   std::vector<Node> nodes_;
-  Node* tree_ = nullptr;
 };
 
 }  // namespace sim

@@ -60,31 +60,24 @@ class TurnOrder {
     return nth == 0 ? take_front() : take_near(nth - 1);
   }
 
-  /// insert() and take(), where most is simple.
+  /// Whether only the first is before a processor that acts at this time, or with it: exchange()
+  /// is then insert() and take().
+  [[nodiscard]] bool is_between_two(std::uint64_t at_ns) const {
+    return at_ns >= front_ns_ && at_ns < near_ns_ && at_ns < far_.earliest();
+  }
   template <class Choose>
   [[nodiscard]] std::uint32_t exchange(std::uint32_t processor, std::uint64_t at_ns,
                                        Choose choose) {
-    const std::uint64_t behind_ns = std::min(near_ns_, far_.earliest());
-    if (front_ns_ >= behind_ns || at_ns < front_ns_) [[unlikely]] {
-      insert(processor, at_ns);
-      return take(choose);
-    }
     const std::uint32_t first = front_;
     floor_ns_ = front_ns_;
     if (at_ns == front_ns_) {
-      // One of two. The other is the first then, whoever it is: there is nothing to branch on.
-      const std::uint32_t change = (first ^ processor) & (0 - (choose(2) & 1));
+      // The other is the first then, whoever it is: there is nothing to branch on.
+      const std::uint32_t change = (first ^ processor) & (0 - choose(2));
       front_ = processor ^ change;
       return first ^ change;
     }
-    if (at_ns < near_ns_) {
-      front_ = processor;
-      front_ns_ = at_ns;
-    } else {
-      put(processor, at_ns);
-      front_ns_ = near_ns_;
-      front_ = take_near(0);
-    }
+    front_ = processor;
+    front_ns_ = at_ns;
     return first;
   }
 
@@ -164,18 +157,20 @@ class TurnOrder {
     }
   }
 
+  /// Who acts later.
+  Tournament far_;
   /// Nobody in the order acts before this.
   std::uint64_t floor_ns_ = 0;
   /// The first; nobody on the wheel is earlier, and if there is none, the wheel is empty.
   std::uint64_t front_ns_ = kNever;
   std::uint32_t front_ = 0;
+  /// A bit for each word of places that is not zero.
+  std::uint32_t occupied_ = 0;
   /// The earliest on the wheel.
   std::uint64_t near_ns_ = kNever;
-  /// A bit for each place that is taken, and a bit for each word of these that is not zero.
-  std::uint32_t occupied_ = 0;
+  /// A bit for each place that is taken.
   std::array<std::uint64_t, kWords> words_{};
   std::array<std::uint64_t, kWheelNs> wheel_{};
-  Tournament far_;
 };
 
 }  // namespace sim

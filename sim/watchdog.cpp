@@ -108,7 +108,7 @@ class Keeper {
       wanted_.wait_for(lock, kPeriod);
       const auto now = std::chrono::steady_clock::now();
       for (Entry& entry : entries_) {
-        const std::uint64_t progress = entry.computer->progress().load(std::memory_order_relaxed);
+        const std::uint64_t progress = entry.computer->progress();
         const std::chrono::seconds patience{
             entry.computer->configuration().limits.watchdog_seconds};
         if (progress != entry.seen) {

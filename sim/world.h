@@ -156,7 +156,9 @@ struct RunResult {
   std::uint64_t events = 0;
   std::uint64_t virtual_ns = 0;
   std::uint64_t decisions = 0;
-  std::uint64_t context_switches = 0;
+  /// How often the end of a processor's turn was followed by a switch to whoever is next: where
+  /// several are first at one time, a decision can say that it is the same one.
+  std::uint64_t turns = 0;
   /// By basic exit reason.
   std::array<std::uint64_t, 64> vm_exits{};
   std::uint64_t vm_exit_count = 0;

@@ -51,6 +51,35 @@ TEST_CASE("a rule says how often a name is drawn", "[sim][decider]") {
   CHECK(happened < 200);
 }
 
+TEST_CASE("answers that lie ready are those that are given when asked for", "[sim][decider]") {
+  sim::SeededDecider asked(7);
+  sim::SeededDecider ready(7);
+  sim::Coins* const coins = ready.coins_of(kTie);
+  REQUIRE(coins != nullptr);
+  std::uint32_t taken = 0;
+  std::uint32_t ones = 0;
+  for (std::uint64_t turn = 0; turn < 1000; ++turn) {
+    draw(ready, kOther, turn % 2);  // what others ask for changes nothing
+    const std::uint32_t answer = asked.decide(kTie, 2, turn);
+    if (coins->left()) {
+      ++taken;
+      REQUIRE(coins->take() == answer);
+    } else {
+      REQUIRE(ready.decide(kTie, 2, turn) == answer);
+    }
+    ones += answer;
+  }
+  CHECK(taken > 900);
+  CHECK(ones > 400);
+  CHECK(ones < 600);
+}
+
+TEST_CASE("no answers lie ready where most are not drawn", "[sim][decider]") {
+  sim::SeededDecider decider(7, {{"fault.", 10}});
+  CHECK(decider.coins_of(kFault) == nullptr);
+  CHECK(decider.coins_of(kTie) == nullptr);
+}
+
 TEST_CASE("every value is below its domain", "[sim][decider]") {
   sim::SeededDecider decider(7);
   for (std::uint32_t domain = 1; domain < 50; ++domain) {

@@ -92,7 +92,7 @@ TEST_CASE("the same seed gives the same hash, another seed another", "[sim][dete
   CHECK(first.virtual_ns == again.virtual_ns);
   CHECK(first.sometimes == again.sometimes);
   CHECK(first.trace_hash != other.trace_hash);
-  CHECK(first.context_switches > 100);
+  CHECK(first.turns > 100);
 }
 
 TEST_CASE("what memory holds by chance and where it lies makes no difference",

@@ -56,16 +56,23 @@ class CheckedOrder {
   }
   /// Whoever acts gives way, and acts again after `later_ns`.
   void exchange(std::uint64_t later_ns) {
-    plain_[now_ns_ + later_ns].insert(acting_);
+    const std::uint64_t at_ns = now_ns_ + later_ns;
+    if (!order_.is_between_two(at_ns)) {
+      insert(later_ns);
+      return;
+    }
+    plain_[at_ns].insert(acting_);
     std::uint32_t offered = 1;
-    const std::uint32_t taken = order_.exchange(acting_, now_ns_ + later_ns, choice(offered));
+    const std::uint32_t taken = order_.exchange(acting_, at_ns, choice(offered));
     note(taken, offered);
+    ++exchanges_;
   }
   void insert(std::uint64_t later_ns) {
     order_.insert(acting_, now_ns_ + later_ns);
     plain_[now_ns_ + later_ns].insert(acting_);
     take_first();
   }
+  [[nodiscard]] std::uint32_t exchanges() const { return exchanges_; }
   void sleep(std::uint64_t later_ns) {
     order_.insert_sleeper(acting_, sim::kNever);
     insert_sleeper(acting_, now_ns_ + later_ns);
@@ -96,9 +103,11 @@ class CheckedOrder {
   std::mt19937& draw_;
   std::uint64_t now_ns_ = 0;
   std::uint32_t acting_ = 0;
+  std::uint32_t exchanges_ = 0;
 };
 
-void take_turns(std::uint32_t processors, std::uint64_t longest_ns, std::mt19937& draw) {
+/// How often it was between two.
+std::uint32_t take_turns(std::uint32_t processors, std::uint64_t longest_ns, std::mt19937& draw) {
   CheckedOrder order(processors, draw);
   for (std::uint32_t processor = 0; processor < processors; ++processor) {
     order.insert_sleeper(processor, draw() % (longest_ns * 2));
@@ -118,6 +127,7 @@ void take_turns(std::uint32_t processors, std::uint64_t longest_ns, std::mt19937
         break;
     }
   }
+  return order.exchanges();
 }
 
 }  // namespace
@@ -125,12 +135,14 @@ void take_turns(std::uint32_t processors, std::uint64_t longest_ns, std::mt19937
 TEST_CASE("turns are taken in the order of time, and any of those at one time can be first",
           "[sim][turns]") {
   std::mt19937 draw(Catch::rngSeed());
+  std::uint32_t exchanges = 0;
   // Steps of which all, few or none stay on the wheel.
   for (const std::uint64_t longest_ns : {std::uint64_t{1}, std::uint64_t{3}, std::uint64_t{70},
                                          std::uint64_t{1000}, 3 * sim::TurnOrder::kWheelNs}) {
     for (const std::uint32_t processors : {1u, 2u, 3u, 5u, 64u, 1000u}) {
       CAPTURE(processors, longest_ns);
-      take_turns(processors, longest_ns, draw);
+      exchanges += take_turns(processors, longest_ns, draw);
     }
   }
+  CHECK(exchanges > 1000);
 }
