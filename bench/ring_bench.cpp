@@ -1,8 +1,9 @@
 // The ring over plain memory against memcpy: one packet written and read with every check, fence
 // and signal decision, beside the same bytes copied into and out of the same memory at the same
-// places. "of_memcpy" is how much of memcpy's speed the ring reaches; "fences_free", how much it
-// would reach if its two full fences, which must wait for the copies to leave the store buffer,
-// cost nothing.
+// places. "of_memcpy" is how much of memcpy's speed the ring reaches when the reader goes on
+// reading; "sleeping", if it gets ready to sleep behind each packet, which takes a second full
+// fence; "fences_free", if fences, which must wait for the copies to leave the store buffer, cost
+// nothing.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -76,7 +77,15 @@ class UnfencedMemory : public PlainRingMemory {
   void fence() { benchmark::ClobberMemory(); }
 };
 
-template <class Memory>
+/// The same memory: each kind of reader gets code of its own, compiled alike.
+class SleepersMemory : public PlainRingMemory {
+ public:
+  using PlainRingMemory::PlainRingMemory;
+};
+
+enum class Reader { kGoesOn, kSleeps };
+
+template <class Memory, Reader kReader = Reader::kGoesOn>
 class RingUnderTest {
  public:
   explicit RingUnderTest(Bytes& bytes)
@@ -97,7 +106,11 @@ class RingUnderTest {
       signals_ += writer_.publish() == PublishResult::kSignal ? 1 : 0;
       PacketView view;
       failures_ += reader_.read(view, bytes_.out) != RingStatus::kDone ? 1 : 0;
-      signals_ += reader_.publish() == PublishResult::kSignal ? 1 : 0;
+      if constexpr (kReader == Reader::kGoesOn) {
+        signals_ += reader_.publish() == PublishResult::kSignal ? 1 : 0;
+      } else {
+        signals_ += reader_.prepare_to_sleep().published == PublishResult::kSignal ? 1 : 0;
+      }
       benchmark::ClobberMemory();
     }
   }
@@ -163,17 +176,21 @@ void ring_against_memcpy(benchmark::State& state) {
   const auto payload = static_cast<std::size_t>(state.range(0));
   const std::size_t packets = std::max<std::size_t>(20, (1 << 20) / (payload + 64));
   Bytes ring_bytes(payload);
+  Bytes sleeping_bytes(payload);
   Bytes unfenced_bytes(payload);
   Bytes copy_bytes(payload);
   RingUnderTest<PlainRingMemory> ring(ring_bytes);
+  RingUnderTest<SleepersMemory, Reader::kSleeps> sleeping(sleeping_bytes);
   RingUnderTest<UnfencedMemory> unfenced(unfenced_bytes);
   CopyUnderTest copy(copy_bytes);
   ring.run(packets);
+  sleeping.run(packets);
   unfenced.run(packets);
   copy.run(packets);
   // The median of neighbouring pairs: a machine that is busy for a moment slows both halves of one
   // pair, or spoils that pair alone.
   std::vector<double> ratios;
+  std::vector<double> sleeping_ratios;
   std::vector<double> unfenced_ratios;
   double ring_ns = 0;
   double copy_ns = 0;
@@ -181,18 +198,20 @@ void ring_against_memcpy(benchmark::State& state) {
     const double copied = nanoseconds([&] { copy.run(packets); });
     const double rung = nanoseconds([&] { ring.run(packets); });
     ratios.push_back(copied / rung);
+    sleeping_ratios.push_back(copied / nanoseconds([&] { sleeping.run(packets); }));
     unfenced_ratios.push_back(copied / nanoseconds([&] { unfenced.run(packets); }));
     ring_ns += rung;
     copy_ns += copied;
     state.SetIterationTime(rung * 1e-9);
   }
-  if (ring.failures() + unfenced.failures() != 0 ||
+  if (ring.failures() + sleeping.failures() + unfenced.failures() != 0 ||
       !std::ranges::equal(ring_bytes.in, ring_bytes.out)) {
     state.SkipWithError("the ring did not carry the packets");
     return;
   }
   const double total = static_cast<double>(packets) * static_cast<double>(state.iterations());
   state.counters["of_memcpy"] = median(ratios);
+  state.counters["sleeping"] = median(sleeping_ratios);
   state.counters["fences_free"] = median(unfenced_ratios);
   state.counters["ring_ns"] = ring_ns / total;
   state.counters["memcpy_ns"] = copy_ns / total;

@@ -6,6 +6,13 @@
 //
 // Signals are the caller's: publish() says when the interface wants one. Whoever wants to sleep
 // calls RingReader::prepare_to_sleep or RingWriter::wait_for_space first, and sleeps only if told.
+//
+// Full fences. Who sleeps says so in the ring and then looks at the peer's index; the peer stores
+// its index and then looks whether somebody sleeps. One of the two sees the other only if both put
+// a fence between their store and their look. A writer's peer may fall asleep behind any packet, so
+// each RingWriter::publish() has one. A reader's may only while the ring is full, and waits until
+// there is room: it can be answered a little later, as long as the reader is awake. So the reader's
+// fence is where it stops reading, one for all that it has read since the last.
 #pragma once
 
 #include <cstddef>
@@ -151,20 +158,34 @@ class RingReader {
   /// peek, copy and consume in one; kTooLarge leaves the packet there, with `view` filled.
   [[nodiscard]] RingStatus read(PacketView& view, std::span<std::byte> to);
 
-  /// Gives the writer all that was consumed since the last call.
+  /// Gives the writer all that was consumed since the last call. The reader goes on: a writer that
+  /// blocks at this very moment may be answered only by the next call of this, pause() or
+  /// prepare_to_sleep().
   [[nodiscard]] PublishResult publish();
+
+  /// The same before the reader leaves the ring alone, with or without something in it: no writer
+  /// that waits for room is missed.
+  [[nodiscard]] PublishResult pause();
 
   /// Tells the writer that signals are not wanted: the reader will look by itself.
   void mask() { memory_.store_u32(RingWord::kInterruptMask, 1); }
 
-  /// Asks for signals again and looks once more. Everything consumed has been published.
-  [[nodiscard]] WaitResult prepare_to_sleep();
+  struct BeforeSleep {
+    WaitResult wait;
+    /// For the writer, whether the reader sleeps or not.
+    PublishResult published;
+  };
+  /// As pause(); and asks for signals again and looks once more.
+  [[nodiscard]] BeforeSleep prepare_to_sleep();
 
   [[nodiscard]] bool corrupt() const { return corrupt_; }
   [[nodiscard]] bool has_unpublished() const { return consumed_ != 0; }
 
  private:
   [[nodiscard]] bool load_write_index();
+  void store_read_index();
+  [[nodiscard]] bool writer_may_wait();
+  [[nodiscard]] PublishResult answer_writer();
   [[gnu::always_inline]] void get(std::uint32_t from, std::span<std::byte> bytes);
 
   Memory memory_;
@@ -172,6 +193,7 @@ class RingReader {
   std::uint32_t read_ = 0;         // behind the last consumed packet
   std::uint32_t seen_write_ = 0;   // the writer's index when last looked at, checked
   std::uint32_t consumed_ = 0;     // bytes not yet published
+  std::uint32_t unanswered_ = 0;   // bytes published since a waiting writer was last looked for
   std::uint32_t packet_size_ = 0;  // of the packet that was peeked at, trailer included; 0: none
   PacketView view_;                // of that packet
   bool corrupt_ = false;
@@ -424,23 +446,32 @@ RingStatus RingReader<Memory>::read(PacketView& view, std::span<std::byte> to) {
 }
 
 template <RingMemory Memory>
-PublishResult RingReader<Memory>::publish() {
-  if (corrupt_) [[unlikely]] {
-    return PublishResult::kCorrupt;
-  }
-  const std::uint32_t consumed = consumed_;
-  if (consumed == 0) {
-    return PublishResult::kNoSignal;
+void RingReader<Memory>::store_read_index() {
+  if (consumed_ == 0) {
+    return;
   }
   memory_.store_u32(RingWord::kReadIndex, read_);
+  // More than the ring holds says no more than that: it was full.
+  const std::uint32_t room = size_ - unanswered_;
+  unanswered_ += consumed_ < room ? consumed_ : room;
   consumed_ = 0;
-  if ((memory_.load_u32(RingWord::kFeatureBits) & kRingHasPendingSendSize) == 0) {
-    return PublishResult::kNoSignal;
-  }
-  // The writer that is about to sleep stores pending_send_sz and then looks at the read index;
-  // either it sees the new index or the request is seen here. What was free is computed only now:
-  // a sample from before the store could miss a writer that filled the ring in between.
-  memory_.fence();
+}
+
+/// Whether bytes were published that a writer may wait for, and writers here wait at all.
+template <RingMemory Memory>
+bool RingReader<Memory>::writer_may_wait() {
+  return unanswered_ != 0 &&
+         (memory_.load_u32(RingWord::kFeatureBits) & kRingHasPendingSendSize) != 0;
+}
+
+/// After a fence: the writer that is about to sleep stores pending_send_sz and then looks at the
+/// read index; either it sees what was published or its request is seen here. What was free is
+/// computed only now: a sample from before the store could miss a writer that filled the ring in
+/// between.
+template <RingMemory Memory>
+PublishResult RingReader<Memory>::answer_writer() {
+  const std::uint32_t consumed = unanswered_;
+  unanswered_ = 0;
   const std::uint32_t pending = memory_.load_u32(RingWord::kPendingSendSize);
   if (pending == 0) {
     return PublishResult::kNoSignal;
@@ -454,17 +485,46 @@ PublishResult RingReader<Memory>::publish() {
 }
 
 template <RingMemory Memory>
-WaitResult RingReader<Memory>::prepare_to_sleep() {
-  INVARIANT(!has_unpublished());
+PublishResult RingReader<Memory>::publish() {
   if (corrupt_) [[unlikely]] {
-    return WaitResult::kCorrupt;
+    return PublishResult::kCorrupt;
   }
+  store_read_index();
+  if (!writer_may_wait() || memory_.load_u32(RingWord::kPendingSendSize) == 0) {
+    return PublishResult::kNoSignal;
+  }
+  // Without the fence this may be a request from before the new index, which it does not answer.
+  memory_.fence();
+  return answer_writer();
+}
+
+template <RingMemory Memory>
+PublishResult RingReader<Memory>::pause() {
+  if (corrupt_) [[unlikely]] {
+    return PublishResult::kCorrupt;
+  }
+  store_read_index();
+  if (!writer_may_wait()) {
+    return PublishResult::kNoSignal;
+  }
+  memory_.fence();
+  return answer_writer();
+}
+
+template <RingMemory Memory>
+typename RingReader<Memory>::BeforeSleep RingReader<Memory>::prepare_to_sleep() {
+  constexpr BeforeSleep kLied{WaitResult::kCorrupt, PublishResult::kCorrupt};
+  if (corrupt_) [[unlikely]] {
+    return kLied;
+  }
+  store_read_index();
   memory_.store_u32(RingWord::kInterruptMask, 0);
   memory_.fence();
-  if (!load_write_index()) [[unlikely]] {
-    return WaitResult::kCorrupt;
+  const PublishResult published = writer_may_wait() ? answer_writer() : PublishResult::kNoSignal;
+  if (corrupt_ || !load_write_index()) [[unlikely]] {
+    return kLied;
   }
-  return seen_write_ == read_ ? WaitResult::kSleep : WaitResult::kReady;
+  return {seen_write_ == read_ ? WaitResult::kSleep : WaitResult::kReady, published};
 }
 
 }  // namespace vmbus

@@ -44,7 +44,9 @@ TEST_CASE("a bad write index stops the reader", "[vmbus][ring][hostile]") {
     ring.words[RingWord::kWriteIndex] = 0;
     CHECK(reader.peek(view) == RingStatus::kCorrupt);
     CHECK(reader.publish() == PublishResult::kCorrupt);
-    CHECK(reader.prepare_to_sleep() == WaitResult::kCorrupt);
+    CHECK(reader.pause() == PublishResult::kCorrupt);
+    CHECK(reader.prepare_to_sleep().published == PublishResult::kCorrupt);
+    CHECK(reader.prepare_to_sleep().wait == WaitResult::kCorrupt);
   }
 }
 
@@ -53,7 +55,7 @@ TEST_CASE("a bad write index is found at the second look before sleep too",
   SharedRing ring(kSize);
   Reader reader{RecordingRingMemory(ring)};
   ring.words[RingWord::kWriteIndex] = 12;
-  CHECK(reader.prepare_to_sleep() == WaitResult::kCorrupt);
+  CHECK(reader.prepare_to_sleep().wait == WaitResult::kCorrupt);
 }
 
 TEST_CASE("a bad read index stops the writer", "[vmbus][ring][hostile]") {

@@ -180,7 +180,7 @@ struct PrepareToSleep : Command {
   }
   void apply(Model& model) const override { model.masked = false; }
   void run(const Model& model, Ends& ends) const override {
-    RC_ASSERT(ends.reader->prepare_to_sleep() ==
+    RC_ASSERT(ends.reader->prepare_to_sleep().wait ==
               (model.shown == model.consumed ? WaitResult::kSleep : WaitResult::kReady));
   }
   void show(std::ostream& os) const override { os << "prepare to sleep"; }

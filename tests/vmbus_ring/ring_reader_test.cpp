@@ -140,8 +140,91 @@ TEST_CASE("the read index is stored after the data has been read, once for a bat
   CHECK(ring.words[RingWord::kReadIndex] == 64);
   CHECK(std::ranges::count(ring.log, "store read_index=64") == 1);
   CHECK(position(ring, "copy out 48+8") < position(ring, "store read_index=64"));
-  CHECK(position(ring, "store read_index=64") < position(ring, "fence"));
+  CHECK(position(ring, "store read_index=64") < position(ring, "load pending_send_sz"));
+}
+
+TEST_CASE("a reader that goes on needs no fence while nobody waits for room", "[vmbus][ring]") {
+  SharedRing ring(4096);
+  ring.words[RingWord::kFeatureBits] = 1;
+  send(ring, 1, 8);
+  Reader reader{RecordingRingMemory(ring)};
+  PacketView view;
+  std::vector<std::byte> out(8);
+  REQUIRE(reader.read(view, out) == RingStatus::kDone);
+  ring.log.clear();
+  CHECK(reader.publish() == PublishResult::kNoSignal);
+  CHECK(std::ranges::count(ring.log, "fence") == 0);
+  // Then it leaves the ring alone.
+  ring.log.clear();
+  CHECK(reader.pause() == PublishResult::kNoSignal);
   CHECK(position(ring, "fence") < position(ring, "load pending_send_sz"));
+  ring.log.clear();
+  CHECK(reader.pause() == PublishResult::kNoSignal);
+  CHECK(ring.log.empty());
+}
+
+TEST_CASE("a request for room is looked at again behind a fence", "[vmbus][ring]") {
+  SharedRing ring(64);
+  ring.words[RingWord::kFeatureBits] = 1;
+  send(ring, 1, 24);
+  ring.words[RingWord::kPendingSendSize] = 48;
+  Reader reader{RecordingRingMemory(ring)};
+  PacketView view;
+  REQUIRE(reader.peek(view) == RingStatus::kDone);
+  reader.consume();
+  ring.log.clear();
+  CHECK(reader.publish() == PublishResult::kSignal);
+  CHECK(ring.log == std::vector<std::string>{"store read_index=48", "load features",
+                                             "load pending_send_sz", "fence",
+                                             "load pending_send_sz", "load write_index"});
+}
+
+TEST_CASE("a writer that publish() came too early for is answered before the reader stops",
+          "[vmbus][ring]") {
+  for (const bool sleeps : {false, true}) {
+    CAPTURE(sleeps);
+    SharedRing ring(128);
+    ring.words[RingWord::kFeatureBits] = 1;
+    for (std::uint64_t transaction = 0; transaction < 5; ++transaction) {
+      send(ring, transaction, 0);  // 24 bytes each: 8 free
+    }
+    Reader reader{RecordingRingMemory(ring)};
+    PacketView view;
+    const int packets = sleeps ? 5 : 3;
+    for (int count = 0; count < packets; ++count) {
+      REQUIRE(reader.peek(view) == RingStatus::kDone);
+      reader.consume();
+      REQUIRE(reader.publish() == PublishResult::kNoSignal);
+    }
+    // Its store was late: it had looked at the read index before any of these packets was read.
+    ring.words[RingWord::kPendingSendSize] = 48;
+    if (sleeps) {
+      const auto before = reader.prepare_to_sleep();
+      CHECK(before.wait == WaitResult::kSleep);
+      CHECK(before.published == PublishResult::kSignal);
+    } else {
+      CHECK(reader.pause() == PublishResult::kSignal);
+    }
+    // And once only.
+    CHECK(reader.pause() == PublishResult::kNoSignal);
+    CHECK(reader.prepare_to_sleep().published == PublishResult::kNoSignal);
+  }
+}
+
+TEST_CASE("before it sleeps the reader publishes what it has read", "[vmbus][ring]") {
+  SharedRing ring(64);
+  ring.words[RingWord::kFeatureBits] = 1;
+  send(ring, 1, 0);
+  Reader reader{RecordingRingMemory(ring)};
+  PacketView view;
+  REQUIRE(reader.peek(view) == RingStatus::kDone);
+  reader.consume();
+  ring.log.clear();
+  CHECK(reader.prepare_to_sleep().wait == WaitResult::kSleep);
+  CHECK(!reader.has_unpublished());
+  CHECK(ring.log == std::vector<std::string>{"store read_index=24", "store interrupt_mask=0",
+                                             "fence", "load features", "load pending_send_sz",
+                                             "load write_index"});
 }
 
 TEST_CASE("what is free is computed after the read index is stored", "[vmbus][ring]") {
@@ -215,7 +298,7 @@ TEST_CASE("before it sleeps the reader unmasks, then looks once more", "[vmbus][
   reader.mask();
   CHECK(ring.words[RingWord::kInterruptMask] == 1);
   ring.log.clear();
-  CHECK(reader.prepare_to_sleep() == WaitResult::kSleep);
+  CHECK(reader.prepare_to_sleep().wait == WaitResult::kSleep);
   CHECK(ring.log ==
         std::vector<std::string>{"store interrupt_mask=0", "fence", "load write_index"});
 }
@@ -233,7 +316,7 @@ TEST_CASE("a packet that comes while the reader unmasks is not slept through", "
       send(ring, 1, 0);
     }
   };
-  CHECK(reader.prepare_to_sleep() == WaitResult::kReady);
+  CHECK(reader.prepare_to_sleep().wait == WaitResult::kReady);
   CHECK(reader.peek(view) == RingStatus::kDone);
 }
 

@@ -238,13 +238,13 @@ kernel::Task<> StorageClient::serve() {
     if (broken_) {
       break;
     }
-    const vmbus::WaitResult wait = rings_->incoming.prepare_to_sleep();
-    if (wait == vmbus::WaitResult::kReady) {
-      continue;
-    }
-    if (wait == vmbus::WaitResult::kCorrupt) {
-      give_up();
+    const auto before_sleep = rings_->incoming.prepare_to_sleep();
+    notify(before_sleep.published);
+    if (broken_) {
       break;
+    }
+    if (before_sleep.wait == vmbus::WaitResult::kReady) {
+      continue;
     }
     co_await something_to_do_.wait();
     // A signal also says that there may be room.
@@ -268,7 +268,6 @@ void StorageClient::take_packets() {
     take_packet(view);
     rings_->incoming.consume();
   }
-  notify(rings_->incoming.publish());
 }
 
 void StorageClient::take_packet(const vmbus::PacketView& view) {

@@ -108,32 +108,24 @@ StorageDevice::Step StorageDevice::turn() {
     return in_flight_ != 0 || closing_for_ == nullptr ? Step::kWaitForSignal : Step::kAgain;
   }
   if (ring_is_full) {
+    notify(session.incoming.pause());
     return wait_for_room();
   }
   session.incoming.mask();
   read_requests();
-  notify(session.incoming.publish());
-  if (session.broken) {
-    return Step::kAgain;
-  }
-  if (done_first_ != nullptr) {
+  if (session.broken || done_first_ != nullptr) {
+    notify(session.incoming.publish());
     return Step::kAgain;
   }
   if (is_busy()) {
     machine::sometimes(kRequestsWaited, true);
+    notify(session.incoming.pause());
     return Step::kWaitForSignal;  // A completion looks at the ring again.
   }
-  switch (session.incoming.prepare_to_sleep()) {
-    case vmbus::WaitResult::kReady:
-      return Step::kAgain;
-    case vmbus::WaitResult::kSleep:
-    case vmbus::WaitResult::kPoll:
-      return Step::kWaitForSignal;
-    case vmbus::WaitResult::kCorrupt:
-      session.broken = true;
-      return Step::kAgain;
-  }
-  return Step::kAgain;
+  const auto before_sleep = session.incoming.prepare_to_sleep();
+  notify(before_sleep.published);
+  const bool sleeps = !session.broken && before_sleep.wait != vmbus::WaitResult::kReady;
+  return sleeps ? Step::kWaitForSignal : Step::kAgain;
 }
 
 StorageDevice::Step StorageDevice::wait_for_room() {
