@@ -31,7 +31,7 @@ ExitCode check(const Scenario& scenario, const Materials& materials, std::uint64
   std::uint64_t expected = 0;
   ExitCode code = ExitCode::kPass;
   for (const Twin& twin : kTwins) {
-    sim::SeededDecider decider(seed);
+    sim::SeededDecider decider(seed, chances_of(scenario));
     const RunRequest request{.scenario = scenario,
                              .materials = materials,
                              .seed = seed,

@@ -54,20 +54,31 @@ void DeliveryOracle::take(const sim::TraceEvent& event) {
     issued_ns_[event.id] = event.virtual_ns;
   } else if (site == kDiskEnded.id()) {
     ++disk_commands_;
-    if (event.virtual_ns > issued_ns_[event.id] + kLongestWaitNs) {
+    if (event.virtual_ns > issued_ns_[event.id] + longest_wait_ns_) {
       report(kInterrupt, event.virtual_ns,
              fmt::format("a command of the disks on line {} was issued at {} ns and ends only now",
                          event.id, issued_ns_[event.id]));
     }
-  } else if (site == kDiskOverdue.id()) {
+  } else if (site == kDiskOverdue.id() && !disks_fail_) {
     report(kInterrupt, event.virtual_ns,
            fmt::format("a command of the disks on line {} was given up {}", event.id,
                        event.a != 0 ? "though it had ended" : "without an answer"));
   } else if (site == kChannelState.id() &&
              event.a != static_cast<std::uint64_t>(vmbus::ServerChannelState::kOpen)) {
-    // Other rings from here on; what was in them when the channel closed is nobody's.
-    rings_.erase({event.id, true});
-    rings_.erase({event.id, false});
+    const bool opens = event.a == static_cast<std::uint64_t>(vmbus::ServerChannelState::kOpening);
+    end_rings(event.id, opens);
+  }
+}
+
+// What was in the rings when the channel closed is nobody's. The other end may still read it, until
+// the channel opens again with other rings.
+void DeliveryOracle::end_rings(std::uint64_t track, bool opens_again) {
+  for (const Name& name : {Name{track, true}, Name{track, false}}) {
+    if (opens_again) {
+      rings_.erase(name);
+    } else if (const auto ring = rings_.find(name); ring != rings_.end()) {
+      ring->second.closed = true;
+    }
   }
 }
 
@@ -93,7 +104,7 @@ void DeliveryOracle::receive(const Name& name, const sim::TraceEvent& event) {
         fmt::format("{}: packet {} was sent with {} bytes and digest {:#x}, and received with "
                     "{} bytes and digest {:#x}",
                     ring_name, ring.received, packet.size_bytes, packet.digest, event.b, event.a));
-  } else if (event.virtual_ns > packet.sent_ns + kLongestWaitNs) {
+  } else if (event.virtual_ns > packet.sent_ns + longest_wait_ns_) {
     report(kWakeUp, event.virtual_ns,
            fmt::format("{}: packet {} was sent at {} ns and read only now", ring_name,
                        ring.received, packet.sent_ns));
@@ -104,7 +115,7 @@ void DeliveryOracle::conclude(sim::RunResult& result, bool may_be_cut_short) con
   std::vector<sim::Violation> found = violations_;
   const bool out_of_time = result.outcome == sim::Outcome::kTimeLimit && !may_be_cut_short;
   for (const auto& [name, ring] : rings_) {
-    if (out_of_time && found.empty() && !ring.under_way.empty()) {
+    if (out_of_time && found.empty() && !ring.closed && !ring.under_way.empty()) {
       found.push_back(
           {.property = kWakeUp,
            .virtual_ns = result.virtual_ns,

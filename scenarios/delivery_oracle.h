@@ -1,7 +1,7 @@
 // The standing oracle of what must arrive. Of the rings: what one end of a channel sends, the other
 // receives once, in order and unaltered, and within its time. Of the disks: no command takes long
-// or has to be rescued by its timeout, as no disk fails by itself. Fed with the trace events of
-// both ends (vmbus/packet_trace.h) and of the disks' driver.
+// or has to be rescued by its timeout, unless disks may fail. Fed with the trace events of both
+// ends (vmbus/packet_trace.h) and of the disks' driver.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,12 @@ class DeliveryOracle {
   /// something else. No device or processor takes half as long; the timeout of the disks' driver,
   /// which would hide it, is longer.
   static constexpr std::uint64_t kLongestWaitNs = 5'000'000'000;
+  /// The same where disks fail, which others wait for: several such timeouts in a row.
+  static constexpr std::uint64_t kLongestWaitForFailingNs = 120'000'000'000;
+
+  explicit DeliveryOracle(bool disks_fail = false)
+      : disks_fail_(disks_fail),
+        longest_wait_ns_(disks_fail ? kLongestWaitForFailingNs : kLongestWaitNs) {}
 
   void take(const sim::TraceEvent& event);
 
@@ -36,13 +42,17 @@ class DeliveryOracle {
   struct Ring {
     std::deque<Packet> under_way;
     std::uint64_t received = 0;
+    bool closed = false;
   };
   using Name = std::pair<std::uint64_t, bool>;  // the channel's track; whether to the server
 
+  void end_rings(std::uint64_t track, bool opens_again);
   void send(const Name& name, const sim::TraceEvent& event);
   void receive(const Name& name, const sim::TraceEvent& event);
   void report(const char* property, std::uint64_t virtual_ns, std::string message);
 
+  bool disks_fail_;
+  std::uint64_t longest_wait_ns_;
   std::map<Name, Ring> rings_;
   std::map<std::uint64_t, std::uint64_t> issued_ns_;  // by the disks' interrupt line
   std::uint64_t disk_commands_ = 0;

@@ -33,6 +33,12 @@ std::vector<std::string> scratch_digests(const Scenario& scenario, const sim::Wo
   return digests;
 }
 
+bool disks_fail(const Scenario& scenario) {
+  return std::ranges::any_of(scenario.chances, [](const Chance& chance) {
+    return chance.site.starts_with("device.disk.");
+  });
+}
+
 sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
                          Expectation& expectation) {
   sim::WorldConfiguration configuration =
@@ -44,7 +50,7 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
   configuration.trace_recorder = request.trace_recorder;
   configuration.on_console_line = request.on_console_line;
   configuration.on_progress = request.on_progress;
-  DeliveryOracle packets;
+  DeliveryOracle packets(disks_fail(request.scenario));
   configuration.on_trace = [&packets](const sim::TraceEvent& event) { packets.take(event); };
   sim::World world(std::move(configuration), decider);
   sim::RunResult result = world.run();
@@ -56,6 +62,14 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
 }
 
 }  // namespace
+
+std::vector<sim::ChanceRule> chances_of(const Scenario& scenario) {
+  std::vector<sim::ChanceRule> rules = sim::ordinary_chance();
+  for (const Chance& chance : scenario.chances) {
+    rules.push_back({chance.site, chance.one_in});
+  }
+  return rules;
+}
 
 RunReport run_once(const RunRequest& request, sim::Decider& decider) {
   RunReport report;

@@ -40,6 +40,9 @@ struct RunReport {
 
 /// Builds the world, runs it on the calling thread, judges it. Failures of the harness are in the
 /// report, out of memory included; throws nothing of its own.
+/// What a seed decides by chance in runs of a scenario.
+[[nodiscard]] std::vector<sim::ChanceRule> chances_of(const Scenario& scenario);
+
 [[nodiscard]] RunReport run_once(const RunRequest& request, sim::Decider& decider);
 
 /// 16 hexadecimal digits, as reports show it.

@@ -97,6 +97,9 @@ PartitionsDescription read_partitions(TableReader& root, const MachineDescriptio
   table.number("children_at_once", {1, kMaxChildren, ""}, partitions.children_at_once);
   table.number("processors", {1, 8, ""}, partitions.processors);
   table.number("memory_mib", {4, 1024, "MiB"}, partitions.memory_mib);
+  std::size_t bus = 0;
+  table.choice("bus", {"newest", "before-5.0"}, bus);
+  partitions.bus_before_5 = bus == 1;
   const std::uint64_t at_once = std::min(partitions.children, partitions.children_at_once);
   // A child's page tables and VP pages come on top: one part in sixteen is more than enough.
   const std::uint64_t wanted = at_once * partitions.memory_mib * 17 / 16 + kRootMib;
@@ -129,8 +132,12 @@ std::uint32_t disk_named(TableReader& table, std::string_view key,
 
 void read_storage(TableReader& table, const Scenario& scenario, WorkloadDescription& workload) {
   table.number("requests", {0, 100'000'000, ""}, workload.requests);
-  table.number("in_flight", {1, 32, ""}, workload.in_flight);
+  table.number("in_flight", {1, 64, ""}, workload.in_flight);
   table.number("chunk_kib", {4, 256, "KiB"}, workload.chunk_kib);
+  table.number("ring_kib", {4, 28, "KiB"}, workload.ring_kib);
+  std::uint64_t busy_ns = 0;
+  table.duration("busy", 1'000'000'000, busy_ns);
+  workload.busy_us = static_cast<std::uint32_t>(busy_ns / 1'000);
   table.number("scratch_mib", {1, 1024, "MiB"}, workload.scratch_mib);
   workload.data_disk = disk_named(table, "data_disk", scenario.disks);
   workload.scratch_disk = disk_named(table, "scratch_disk", scenario.disks);
@@ -158,22 +165,33 @@ constexpr std::array kWorkloadKeys = {
     WorkloadKey{"requests", WorkloadKind::kStorage},
     WorkloadKey{"in_flight", WorkloadKind::kStorage},
     WorkloadKey{"chunk_kib", WorkloadKind::kStorage},
+    WorkloadKey{"ring_kib", WorkloadKind::kStorage},
+    WorkloadKey{"busy", WorkloadKind::kStorage},
     WorkloadKey{"scratch_mib", WorkloadKind::kStorage},
     WorkloadKey{"data_disk", WorkloadKind::kStorage},
     WorkloadKey{"scratch_disk", WorkloadKind::kStorage},
+    WorkloadKey{"openings", WorkloadKind::kPlug},
+    WorkloadKey{"removals", WorkloadKind::kPlug},
+    WorkloadKey{"data_disk", WorkloadKind::kPlug},
 };
+
+bool belongs_to(std::string_view key, WorkloadKind kind) {
+  return std::ranges::any_of(kWorkloadKeys, [&](const WorkloadKey& entry) {
+    return entry.key == key && entry.kind == kind;
+  });
+}
 
 WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
                                   const std::string& file) {
   root.require("workload", "a table [workload]");
   TableReader table(*root.table("workload"), "workload", file);
   WorkloadDescription workload;
-  table.require("kind", "what each child does: hello, idle, work or storage");
+  table.require("kind", "what each child does: hello, idle, work, storage or plug");
   std::size_t kind = 0;
-  table.choice("kind", {"hello", "idle", "work", "storage"}, kind);
+  table.choice("kind", {"hello", "idle", "work", "storage", "plug"}, kind);
   workload.kind = static_cast<WorkloadKind>(kind);
   for (const WorkloadKey& entry : kWorkloadKeys) {
-    if (entry.kind != workload.kind) {
+    if (!belongs_to(entry.key, workload.kind)) {
       table.forbid(entry.key, fmt::format("means nothing to workload \"{}\"; it belongs to \"{}\"",
                                           name_of(workload.kind), name_of(entry.kind)));
     }
@@ -193,6 +211,11 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
       break;
     case WorkloadKind::kStorage:
       read_storage(table, scenario, workload);
+      break;
+    case WorkloadKind::kPlug:
+      table.number("openings", {1, 100'000'000, ""}, workload.openings);
+      table.number("removals", {0, 100'000'000, ""}, workload.removals);
+      workload.data_disk = disk_named(table, "data_disk", scenario.disks);
       break;
   }
   table.finish();
@@ -220,6 +243,33 @@ PropertiesDescription read_properties(TableReader& root, const WorkloadDescripti
   return properties;
 }
 
+/// The choices that a scenario may give a chance.
+constexpr std::array<std::string_view, 3> kFaultPoints = {
+    "device.disk.interrupt_lost", "device.disk.command_lost", "root.bus.removal"};
+
+std::vector<Chance> read_chances(TableReader& root, const std::string& file) {
+  std::vector<Chance> chances;
+  const toml::table* const node = root.table("chances");
+  if (node == nullptr) {
+    return chances;
+  }
+  TableReader table(*node, "chances", file);
+  // They stay as long as the reader, which remembers what was asked for.
+  const std::vector<std::string> keys = table.keys();
+  for (const std::string& key : keys) {
+    if (std::ranges::find(kFaultPoints, key) == kFaultPoints.end()) {
+      table.refuse(key, fmt::format("names no choice that can be given a chance; expected is one "
+                                    "of \"{}\"",
+                                    fmt::join(kFaultPoints, "\", \"")));
+    }
+    Chance chance{.site = key};
+    table.number(key, {1, 1'000'000, ""}, chance.one_in);
+    chances.push_back(std::move(chance));
+  }
+  table.finish();
+  return chances;
+}
+
 LimitsDescription read_limits(TableReader& root, const std::string& file) {
   root.require("limits", "a table [limits]");
   TableReader table(*root.table("limits"), "limits", file);
@@ -242,6 +292,7 @@ Scenario read_scenario(const toml::table& node, const std::string& file) {
   scenario.disks = read_disks(root, file);
   scenario.partitions = read_partitions(root, scenario.machine, file);
   scenario.workload = read_workload(root, scenario, file);
+  scenario.chances = read_chances(root, file);
   scenario.properties = read_properties(root, scenario.workload, file);
   scenario.limits = read_limits(root, file);
   root.finish();
@@ -260,6 +311,8 @@ std::string_view name_of(WorkloadKind kind) {
       return "work";
     case WorkloadKind::kStorage:
       return "storage";
+    case WorkloadKind::kPlug:
+      return "plug";
   }
   return "";
 }

@@ -15,7 +15,7 @@
 
 namespace scenarios {
 
-enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage };
+enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
 
 [[nodiscard]] std::string_view name_of(WorkloadKind kind);
 
@@ -47,6 +47,8 @@ struct PartitionsDescription {
   std::uint32_t children_at_once = 1;
   std::uint32_t processors = 1;
   std::uint32_t memory_mib = 16;
+  /// The bus is as those of hosts before version 5.0.
+  bool bus_before_5 = false;
 };
 
 struct WorkloadDescription {
@@ -56,10 +58,15 @@ struct WorkloadDescription {
   std::uint64_t duration_ms = 1000;
   // work
   std::uint32_t rounds = 100;
+  // plug
+  std::uint32_t openings = 100;
+  std::uint32_t removals = 0;
   // storage; disks are indices into Scenario::disks
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;
   std::uint32_t chunk_kib = 64;
+  std::uint32_t ring_kib = 28;
+  std::uint32_t busy_us = 0;
   std::uint32_t scratch_mib = 4;
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 0;
@@ -80,6 +87,12 @@ struct PropertiesDescription {
   bool scratch_disk_digest = false;
 };
 
+/// A choice that is otherwise always the ordinary course: one in so many answers is drawn.
+struct Chance {
+  std::string site;
+  std::uint32_t one_in = 1;
+};
+
 struct LimitsDescription {
   std::uint64_t virtual_ns = 0;
   std::uint64_t operations = ~std::uint64_t{0};
@@ -93,6 +106,7 @@ struct Scenario {
   std::vector<DiskDescription> disks;
   PartitionsDescription partitions;
   WorkloadDescription workload;
+  std::vector<Chance> chances;
   PropertiesDescription properties;
   LimitsDescription limits;
   /// The file's own text and where it came from.

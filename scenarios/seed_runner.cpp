@@ -39,7 +39,7 @@ RunReport run_seed(const RunPlan& plan, std::uint64_t seed) {
                            .trace_recorder = plan.trace_recorder,
                            .on_console_line = plan.on_console_line,
                            .on_progress = plan.on_progress};
-  sim::SeededDecider seeded(seed);
+  sim::SeededDecider seeded(seed, chances_of(plan.scenario));
   RecordingDecider recorder(seeded);
   RunReport report = run_once(request, recorder);
   const bool failed = report.judgement.verdict != Verdict::kPass;

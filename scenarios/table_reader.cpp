@@ -66,6 +66,14 @@ std::string printable(std::string_view text) {
 TableReader::TableReader(const toml::table& table, std::string path, std::string file)
     : table_(table), path_(std::move(path)), file_(std::move(file)) {}
 
+std::vector<std::string> TableReader::keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [name, node] : table_) {
+    keys.emplace_back(name.str());
+  }
+  return keys;
+}
+
 std::string TableReader::path_of(std::string_view key) const {
   const std::string name = printable(key);
   return path_.empty() ? name : key.empty() ? path_ : path_ + "." + name;

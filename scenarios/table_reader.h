@@ -30,6 +30,8 @@ class TableReader {
   TableReader(const toml::table& table, std::string path, std::string file);
 
   [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
+  /// The names in the table, in their order.
+  [[nodiscard]] std::vector<std::string> keys() const;
 
   /// The value of an optional key, left as it is when the key is absent.
   void number(std::string_view key, NumberRange range, std::uint32_t& target);

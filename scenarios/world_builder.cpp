@@ -58,6 +58,7 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
   put("child_memory_mib", scenario.partitions.memory_mib);
   put("workload", name_of(workload.kind));
   put("seed", seed);
+  put("bus_before_5", scenario.partitions.bus_before_5 ? 1 : 0);
   switch (workload.kind) {
     case WorkloadKind::kHello:
       break;
@@ -68,10 +69,17 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
     case WorkloadKind::kWork:
       put("rounds", workload.rounds);
       break;
+    case WorkloadKind::kPlug:
+      put("openings", workload.openings);
+      put("removals", workload.removals);
+      put("data_disk", workload.data_disk);
+      break;
     case WorkloadKind::kStorage:
       put("requests", workload.requests);
       put("in_flight", workload.in_flight);
       put("chunk_kib", workload.chunk_kib);
+      put("ring_kib", workload.ring_kib);
+      put("busy_us", workload.busy_us);
       put("padding_bytes", materials.disks[workload.data_disk].padding_bytes);
       put("data_disk", workload.data_disk);
       put("scratch_disk", workload.scratch_disk);

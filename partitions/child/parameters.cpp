@@ -18,10 +18,13 @@ constexpr NumberKey kNumberKeys[] = {
     {"requests", &Parameters::requests},
     {"in_flight", &Parameters::in_flight},
     {"chunk_kib", &Parameters::chunk_kib},
+    {"ring_kib", &Parameters::ring_kib},
+    {"busy_us", &Parameters::busy_us},
     {"padding_bytes", &Parameters::padding_bytes},
     {"timer_hz", &Parameters::timer_hz},
     {"idle_ms", &Parameters::idle_ms},
     {"rounds", &Parameters::rounds},
+    {"openings", &Parameters::openings},
 };
 
 std::optional<Workload> workload_named(std::string_view name) {
@@ -36,6 +39,9 @@ std::optional<Workload> workload_named(std::string_view name) {
   }
   if (name == "storage") {
     return Workload::kStorage;
+  }
+  if (name == "plug") {
+    return Workload::kPlug;
   }
   return std::nullopt;
 }

@@ -1,16 +1,19 @@
 // What a child is told: the `key=value` lines that the root writes into its boot page.
 //
 //   key          meaning
-//   workload     hello, idle, work, storage
+//   workload     hello, idle, work, storage, plug
 //   number       the child's, as the root counts; for traces only
 //   seed         of the child's own random numbers
 //   requests     storage: verified random requests on the scratch disk
 //   in_flight    storage: requests in flight
 //   chunk_kib    storage: size of one read of the whole first disk
+//   ring_kib     storage: data that one ring of a disk's channel holds
+//   busy_us      storage: how long it computes after every 64th random request, and hears nobody
 //   padding_bytes  storage: zeros at the end of the first disk that are not hashed
 //   timer_hz     idle: rate of the periodic timer
 //   idle_ms      idle: how long
 //   rounds       work: rounds
+//   openings     plug: how often it opens the disk
 #pragma once
 
 #include <cstdint>
@@ -21,7 +24,7 @@
 
 namespace child {
 
-enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage };
+enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
 
 struct Parameters {
   Workload workload = Workload::kHello;
@@ -30,10 +33,13 @@ struct Parameters {
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;
   std::uint32_t chunk_kib = 64;
+  std::uint32_t ring_kib = 28;
+  std::uint32_t busy_us = 0;
   std::uint32_t padding_bytes = 0;
   std::uint32_t timer_hz = 100;
   std::uint32_t idle_ms = 1000;
   std::uint32_t rounds = 100;
+  std::uint32_t openings = 100;
 };
 
 [[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(

@@ -86,6 +86,8 @@ kernel::Task<bool> Program::do_workload() {
       return work(*this);
     case Workload::kStorage:
       return storage_workload(*this);
+    case Workload::kPlug:
+      return plug(*this);
   }
   return hello(*this);
 }

@@ -10,6 +10,9 @@ constexpr std::uint32_t kDataRegister = 0;
 constexpr std::uint32_t kDeviceRegister = 6;
 constexpr std::uint32_t kStatusRegister = 7;
 
+/// The drive and the bus master raise an interrupt that never arrives.
+constexpr machine::Site kInterruptLost{"device.disk.interrupt_lost"};
+
 }  // namespace
 
 IdeChannel::IdeChannel(Platform& platform, const ChannelPorts& ports)
@@ -133,7 +136,11 @@ void IdeChannel::interrupt_changed() {
   if (level) {
     bus_master_.interrupt_raised();
   }
-  platform_.set_interrupt_line(ports_.interrupt_line, level);
+  const bool arrives = level && platform_.decide(kInterruptLost, 2) == 0;
+  if (arrives != line_level_) {
+    line_level_ = arrives;
+    platform_.set_interrupt_line(ports_.interrupt_line, arrives);
+  }
 }
 
 }  // namespace devices

@@ -55,6 +55,8 @@ class IdeChannel final : public PortDevice, private DriveCable {
   std::size_t selected_ = 0;
   std::uint8_t control_ = 0;
   bool interrupt_level_ = false;
+  /// What the interrupt controller sees of it.
+  bool line_level_ = false;
 };
 
 }  // namespace devices

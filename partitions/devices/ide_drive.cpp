@@ -16,6 +16,9 @@ constexpr std::uint64_t kStepNs = 5'000;
 constexpr std::uint32_t kServiceSteps = 16;
 constexpr std::uint64_t kResetNs = 2'000'000;
 
+/// The drive's firmware loses a command.
+constexpr machine::Site kCommandLost{"device.disk.command_lost"};
+
 }  // namespace
 
 void IdeDrive::attach(const DriveDescription& description, bool second_drive) {
@@ -203,6 +206,9 @@ void IdeDrive::wait_for_medium(Phase phase, std::uint64_t sectors) {
   status_ = ata::kBusy;
   const std::uint64_t steps = platform_.decide(kServiceTimeSite, kServiceSteps);
   const std::uint64_t duration = kCommandNs + kSectorNs * sectors + kStepNs * steps;
+  if (phase == Phase::kDmaRunning && platform_.decide(kCommandLost, 2) != 0) {
+    return;  // busy until it is reset
+  }
   platform_.schedule(*this, kServiceTimer, platform_.now_ns() + duration);
 }
 

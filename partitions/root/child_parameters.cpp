@@ -14,10 +14,13 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("requests", parameters.requests);
   add("in_flight", parameters.in_flight);
   add("chunk_kib", parameters.chunk_kib);
+  add("ring_kib", parameters.ring_kib);
+  add("busy_us", parameters.busy_us);
   add("padding_bytes", parameters.padding_bytes);
   add("timer_hz", parameters.timer_hz);
   add("idle_ms", parameters.idle_ms);
   add("rounds", parameters.rounds);
+  add("openings", parameters.openings);
 }
 
 void ChildParameterText::add(std::string_view key, std::string_view value) {

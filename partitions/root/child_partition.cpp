@@ -44,7 +44,9 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
     const Parameters& parameters, const machine::BootModule& image_module,
     std::string_view child_parameters) {
   processors_ = parameters.child_processors;
-  has_devices_ = parameters.workload == Workload::kStorage;
+  has_devices_ = uses_disks(parameters.workload);
+  removals_ = parameters.workload == Workload::kPlug ? parameters.removals : 0;
+  bus_before_5_ = parameters.bus_before_5 != 0;
   const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;
   const auto image = read_image(image_module, memory_bytes, processors_);
   if (!image) {
@@ -110,7 +112,7 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
   if (const auto failure = failed("hello port", answers)) {
     return failure;
   }
-  const VmbusChild child{number_, processors_, memory_, has_devices_};
+  const VmbusChild child{number_, processors_, memory_, has_devices_, bus_before_5_};
   bus_ = kernel_.heap().create<VmbusService>(kernel_, *ports_, child);
   return failed("bus", bus_->open());
 }
@@ -127,7 +129,11 @@ std::optional<ChildPartition::Failure> ChildPartition::start() {
       return failure;
     }
   }
-  return failed("SetVpRegisters", calls_.start_vp0(partition_, image_));
+  const auto failure = failed("SetVpRegisters", calls_.start_vp0(partition_, image_));
+  if (!failure && removals_ != 0) {
+    bus_->begin_removals(removals_);
+  }
+  return failure;
 }
 
 void ChildPartition::close_ports() {

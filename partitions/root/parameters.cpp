@@ -21,12 +21,17 @@ constexpr NumberKey kNumberKeys[] = {
     {"child_processors", &Parameters::child_processors, 1, 8},
     {"child_memory_mib", &Parameters::child_memory_mib, 4, 1024},
     {"requests", &Parameters::requests, 0, 100'000'000},
-    {"in_flight", &Parameters::in_flight, 1, 32},
+    {"in_flight", &Parameters::in_flight, 1, 64},
     {"chunk_kib", &Parameters::chunk_kib, 4, 256},
+    {"ring_kib", &Parameters::ring_kib, 4, 28},
+    {"busy_us", &Parameters::busy_us, 0, 1'000'000},
+    {"bus_before_5", &Parameters::bus_before_5, 0, 1},
     {"padding_bytes", &Parameters::padding_bytes, 0, 511},
     {"timer_hz", &Parameters::timer_hz, 1, 1000},
     {"idle_ms", &Parameters::idle_ms, 0, 100'000'000},
     {"rounds", &Parameters::rounds, 0, 100'000'000},
+    {"openings", &Parameters::openings, 0, 100'000'000},
+    {"removals", &Parameters::removals, 0, 100'000'000},
     {"data_disk", &Parameters::data_disk, 0, 3},
     {"scratch_disk", &Parameters::scratch_disk, 0, 3},
     {"scratch_mib", &Parameters::scratch_mib, 1, 1024},
@@ -44,6 +49,9 @@ std::optional<Workload> workload_named(std::string_view name) {
   }
   if (name == "storage") {
     return Workload::kStorage;
+  }
+  if (name == "plug") {
+    return Workload::kPlug;
   }
   return std::nullopt;
 }
@@ -67,7 +75,7 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
     const std::optional<Workload> workload = workload_named(parameter.value);
     if (!workload) {
       return std::unexpected(
-          kernel::ParameterError{parameter.line, "not one of hello, idle, work, storage"});
+          kernel::ParameterError{parameter.line, "not one of hello, idle, work, storage, plug"});
     }
     parameters.workload = *workload;
     return {};
@@ -87,6 +95,8 @@ std::string_view workload_name(Workload workload) {
       return "work";
     case Workload::kStorage:
       return "storage";
+    case Workload::kPlug:
+      return "plug";
   }
   return "";
 }

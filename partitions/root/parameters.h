@@ -6,17 +6,24 @@
 //   children_at_once    1024      how many of them may exist at the same time, 1..1024
 //   child_processors    1         VPs of each, 1..8
 //   child_memory_mib    16        RAM of each, 4..1024
-//   workload            hello     what each does: hello, idle, work, storage
+//   workload            hello     what each does: hello, idle, work, storage, plug
 //   seed                1         of the workloads' own random numbers; child n uses seed + n
 //   requests            1000      storage: verified random requests on the scratch range
-//   in_flight           8         storage: requests in flight, 1..32
+//   in_flight           8         storage: requests in flight, 1..64
 //   chunk_kib           64        storage: size of one read of the whole first disk, 4..256
+//   ring_kib            28        storage: data that one ring of a disk's channel holds, 4..28
+//   busy_us             0         storage: how long a child computes after every 64th random
+//                                 request, and hears nobody, 0..1000000
+//   bus_before_5        0         1: the bus has one connection for messages, as those of hosts
+//                                 before version 5.0 had, and speaks no newer version
 //   padding_bytes       0         storage: zeros behind the first disk's own content that fill its
 //                                 last sector; no part of its digest, 0..511
 //   timer_hz            100       idle: rate of the periodic timer of each VP, 1..1000
 //   idle_ms             1000      idle: how long
 //   rounds              100       work: rounds of computing, allocating and signalling
-//   data_disk           0         storage: ATA disk that the children may read, 0..3
+//   openings            100       plug: how often a child opens its disk
+//   removals            0         plug: how often the root takes it away and brings it back
+//   data_disk           0         storage, plug: ATA disk that the children may read, 0..3
 //   scratch_disk        1         storage: ATA disk that holds the scratch ranges, 0..3
 //   scratch_mib         4         storage: scratch range of each child, 1..1024
 #pragma once
@@ -31,7 +38,7 @@ namespace root {
 
 inline constexpr std::uint32_t kMaxChildren = 1024;
 
-enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage };
+enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
 
 struct Parameters {
   std::uint32_t children = 1;
@@ -43,16 +50,24 @@ struct Parameters {
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;
   std::uint32_t chunk_kib = 64;
+  std::uint32_t ring_kib = 28;
+  std::uint32_t busy_us = 0;
+  std::uint32_t bus_before_5 = 0;
   std::uint32_t padding_bytes = 0;
   std::uint32_t timer_hz = 100;
   std::uint32_t idle_ms = 1000;
   std::uint32_t rounds = 100;
+  std::uint32_t openings = 100;
+  std::uint32_t removals = 0;
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
   std::uint32_t scratch_mib = 4;
 };
 
 [[nodiscard]] std::string_view workload_name(Workload workload);
+[[nodiscard]] constexpr bool uses_disks(Workload workload) {
+  return workload == Workload::kStorage || workload == Workload::kPlug;
+}
 
 /// Reads the text. On failure tells the line and what is wrong with it.
 [[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(

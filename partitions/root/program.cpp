@@ -67,7 +67,7 @@ kernel::Task<> Program::main() {
     passed_ = false;
   } else {
     parameters_ = *parameters;
-    if (parameters_.workload == Workload::kStorage) {
+    if (uses_disks(parameters_.workload)) {
       disks_.set_up(legacy_interrupts_);
     }
     const std::uint64_t pages_at_start = pages().free_pages();
@@ -139,7 +139,7 @@ std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child) {
   if (const auto failure = child.create(parameters_, *image, text.view())) {
     return failure;
   }
-  if (parameters_.workload == Workload::kStorage) {
+  if (uses_disks(parameters_.workload)) {
     if (const auto failure = offer_disks(child)) {
       return failure;
     }
@@ -147,7 +147,7 @@ std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child) {
   return child.start();
 }
 
-/// The whole data disk, and a range of the scratch disk that no other child has.
+/// The whole data disk, and for storage a range of the scratch disk that no other child has.
 std::optional<ChildPartition::Failure> Program::offer_disks(ChildPartition& child) {
   const std::uint64_t data_sectors = disks_.sector_count(parameters_.data_disk);
   const std::uint64_t scratch_sectors = parameters_.scratch_mib * kSectorsPerMib;
@@ -155,12 +155,14 @@ std::optional<ChildPartition::Failure> Program::offer_disks(ChildPartition& chil
   if (data_sectors == 0) {
     return ChildPartition::Failure{"there is no data disk", hv::Status::kNotFound};
   }
-  if (disks_.sector_count(parameters_.scratch_disk) < first + scratch_sectors) {
+  const bool scratch = parameters_.workload == Workload::kStorage;
+  if (scratch && disks_.sector_count(parameters_.scratch_disk) < first + scratch_sectors) {
     return ChildPartition::Failure{"the scratch disk is too small", hv::Status::kNoResources};
   }
   EventFlags& flags = bus_receiver_.flags();
   const DiskRange data{parameters_.data_disk, 0, data_sectors, true};
-  if (const auto failure = child.offer_disk(disks_, flags, data)) {
+  const auto failure = child.offer_disk(disks_, flags, data);
+  if (failure || !scratch) {
     return failure;
   }
   return child.offer_disk(disks_, flags, {parameters_.scratch_disk, first, scratch_sectors, false});

@@ -10,6 +10,8 @@ TEST_CASE("a child understands what the root tells it", "[child][root][parameter
   told.requests = 123;
   told.in_flight = 4;
   told.chunk_kib = 128;
+  told.ring_kib = 8;
+  told.busy_us = 900;
   told.timer_hz = 50;
   told.idle_ms = 99;
   told.rounds = 7;
@@ -21,6 +23,8 @@ TEST_CASE("a child understands what the root tells it", "[child][root][parameter
   CHECK(understood->requests == 123);
   CHECK(understood->in_flight == 4);
   CHECK(understood->chunk_kib == 128);
+  CHECK(understood->ring_kib == 8);
+  CHECK(understood->busy_us == 900);
   CHECK(understood->timer_hz == 50);
   CHECK(understood->idle_ms == 99);
   CHECK(understood->rounds == 7);

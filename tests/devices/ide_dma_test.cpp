@@ -42,6 +42,48 @@ TEST_CASE("READ DMA scatters sectors over the table's regions", "[devices][ide][
   REQUIRE(fixture.engine_status() == 0);
 }
 
+TEST_CASE("an interrupt that is lost leaves everything but the line as it would be",
+          "[devices][ide][dma]") {
+  IdeFixture fixture;
+  fixture.descriptor(0, 0x8000, 512, true);
+  fixture.platform.decisions = {0, 0, 1};  // service time, command kept, interrupt lost
+  fixture.command_28(ata::kReadDma, 3, 1);
+  fixture.start_engine(true);
+  REQUIRE(fixture.platform.run_next_timer());
+  REQUIRE(fixture.platform.decisions_asked.back() == "device.disk.interrupt_lost");
+  CHECK_FALSE(fixture.platform.level(14));
+  CHECK(fixture.engine_status() == kInterrupt);
+  CHECK(fixture.status() == (ata::kReady | ata::kSeekComplete));
+  CHECK(holds_sectors(fixture, 0x8000, 3, 512));
+  fixture.channel.bus_master().write(2, kInterrupt);
+
+  fixture.command_28(ata::kReadDma, 4, 1);  // the next one arrives
+  fixture.start_engine(true);
+  REQUIRE(fixture.platform.run_next_timer());
+  CHECK(fixture.platform.level(14));
+}
+
+TEST_CASE("a drive that lost a command is busy until it is reset", "[devices][ide][dma]") {
+  IdeFixture fixture;
+  fixture.descriptor(0, 0x8000, 512, true);
+  fixture.platform.decisions = {0, 1};  // service time, command lost
+  fixture.command_28(ata::kReadDma, 3, 1);
+  fixture.start_engine(true);
+  REQUIRE_FALSE(fixture.platform.run_next_timer());
+  CHECK(fixture.alternate_status() == ata::kBusy);
+
+  fixture.channel.bus_master().write(0, 0);
+  fixture.control(ata::kSoftwareReset);
+  fixture.control(0);
+  while (fixture.platform.run_next_timer()) {
+  }
+  CHECK((fixture.status() & (ata::kBusy | ata::kReady)) == ata::kReady);
+  fixture.command_28(ata::kReadDma, 3, 1);
+  fixture.start_engine(true);
+  REQUIRE(fixture.platform.run_next_timer());
+  CHECK(holds_sectors(fixture, 0x8000, 3, 512));
+}
+
 TEST_CASE("the engine may be started before the command", "[devices][ide][dma]") {
   IdeFixture fixture;
   fixture.descriptor(0, 0x8000, 512, true);

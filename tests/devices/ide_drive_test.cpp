@@ -267,5 +267,5 @@ TEST_CASE("how long a command takes is a decision", "[devices][ide]") {
   fixture.command_28(ata::kFlushCache, 0, 0);
   REQUIRE(fixture.platform.run_next_timer());
   REQUIRE(fixture.platform.now - shortest > shortest);
-  REQUIRE(fixture.platform.decisions_asked.back() == "device.disk.service_time");
+  REQUIRE(fixture.platform.decisions_asked.front() == "device.disk.service_time");
 }

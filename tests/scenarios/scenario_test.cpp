@@ -1,4 +1,5 @@
 #include "scenarios/scenario.h"
+#include "scenarios/run.h"
 
 #include <rapidcheck.h>
 
@@ -93,6 +94,18 @@ constexpr Refusal kRefusals[] = {
      "workload.data_disk", "there are \"data\", \"scratch\""},
     {"one disk for both", "scratch_disk = \"scratch\"", "scratch_disk = \"data\"", 20,
      "workload.scratch_disk", "is the data disk too"},
+    {"a ring larger than its channel", "requests = 10", "ring_kib = 32", 21, "workload.ring_kib",
+     "is 32; expected is a whole number of KiB from 4 to 28"},
+    {"a bus of no known age", "processors = 2\nmemory_mib = 32",
+     "processors = 2\nbus = \"old\"\nmemory_mib = 32", 16, "partitions.bus",
+     "one of \"newest\", \"before-5.0\""},
+    {"removals where nothing is removed", "requests = 10", "removals = 10", 21, "workload.removals",
+     "it belongs to \"plug\""},
+    {"a chance for what nobody decides", "[limits]",
+     "[chances]\n\"device.disk.fire\" = 2\n[limits]", 26, "chances.device.disk.fire",
+     "\"device.disk.command_lost\""},
+    {"a chance of none", "[limits]", "[chances]\n\"device.disk.command_lost\" = 0\n[limits]", 26,
+     "chances.device.disk.command_lost", "from 1 to 1000000"},
     {"a workload of no known kind", "kind = \"storage\"", "kind = \"sleep\"", 18, "workload.kind",
      "one of \"hello\", \"idle\", \"work\", \"storage\""},
     {"a key of another workload", "requests = 10", "timer_hz = 10", 21, "workload.timer_hz",
@@ -135,6 +148,34 @@ TEST_CASE("a whole scenario is read as it stands", "[scenarios][loader]") {
   REQUIRE(scenario->properties.logged == std::vector<std::string>{"done"});
   REQUIRE(scenario->limits.virtual_ns == 90'000'000'000);
   REQUIRE(scenario->text == kWhole);
+}
+
+TEST_CASE("a disk that comes and goes needs no scratch disk", "[scenarios][loader]") {
+  const std::string text =
+      with(with(with(kWhole, "kind = \"storage\"", "kind = \"plug\"\nremovals = 3"),
+                "scratch_disk = \"scratch\"\nrequests = 10", "openings = 4"),
+           "data_disk_digest = true\n", "");
+  const auto scenario = parse_scenario(text, "plug.toml");
+  REQUIRE(scenario);
+  CHECK(scenario->workload.kind == WorkloadKind::kPlug);
+  CHECK(scenario->workload.removals == 3);
+  CHECK(scenario->workload.openings == 4);
+  CHECK(scenario->workload.data_disk == 0);
+}
+
+TEST_CASE("a scenario gives a chance to choices that are otherwise the ordinary course",
+          "[scenarios][loader]") {
+  const auto scenario = parse_scenario(
+      with(kWhole, "[limits]", "[chances]\n\"device.disk.command_lost\" = 7\n[limits]"),
+      "chances.toml");
+  REQUIRE(scenario);
+  REQUIRE(scenario->chances.size() == 1);
+  REQUIRE(scenario->chances[0].site == "device.disk.command_lost");
+  REQUIRE(scenario->chances[0].one_in == 7);
+  const auto rules = scenarios::chances_of(*scenario);
+  REQUIRE(rules.size() == sim::ordinary_chance().size() + 1);
+  CHECK(rules.back().prefix == "device.disk.command_lost");
+  CHECK(rules.back().one_in == 7);
 }
 
 TEST_CASE("what is wrong is refused with file, line, key and what would be right",

@@ -1,6 +1,8 @@
 #include "partitions/child/bus/bus_driver.h"
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 #include "machine/testing.h"
 #include "partitions/kernel/posting.h"
@@ -22,6 +24,29 @@ BusDriver::BusDriver(kernel::Kernel& kernel, std::uint32_t number)
 
 kernel::Task<bool> BusDriver::connect() {
   kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this);
+  const bool connected = co_await make_contact();
+  co_return connected;
+}
+
+kernel::Task<bool> BusDriver::start_anew() {
+  static_cast<void>(client_.unload());
+  client_.~Client();
+  client_channels_ = {};
+  client_gpadls_ = {};
+  new (&client_) vmbus::Client({.trace_id = number_}, client_channels_, client_gpadls_, *this);
+  device_count_ = 0;
+  for (Channel& channel : channels_) {
+    channel.driver = nullptr;
+    channel.ring = {};
+  }
+  connected_ = false;
+  connection_answered_.clear();
+  offers_delivered_.clear();
+  const bool connected = co_await make_contact();
+  co_return connected;
+}
+
+kernel::Task<bool> BusDriver::make_contact() {
   if (client_.connect() != vmbus::ClientStatus::kDone) {
     co_return false;
   }
@@ -52,31 +77,73 @@ void BusDriver::answer(Channel& channel, bool success) {
   channel.answered.set();
 }
 
-kernel::Task<bool> BusDriver::open(OfferedDevice& device, ChannelDriver& driver,
-                                   std::span<const machine::Gpn> ring_pages) {
-  Channel* channel = channel_of(device.channel);
-  if (channel == nullptr || device.rescinded) {
+kernel::Task<bool> BusDriver::lend(OfferedDevice& device, std::span<const machine::Gpn> pages,
+                                   vmbus::GpadlId& gpadl) {
+  Channel& channel = *channel_of(device.channel);
+  channel.answered.clear();
+  if (client_.create_gpadl(device.channel, pages, gpadl) != vmbus::ClientStatus::kDone) {
     co_return false;
   }
-  channel->answered.clear();
-  if (client_.create_gpadl(device.channel, ring_pages, channel->ring) !=
-      vmbus::ClientStatus::kDone) {
-    co_return false;
-  }
-  co_await channel->answered.wait();
-  if (!channel->success) {
-    co_return false;
-  }
-  channel->answered.clear();
-  channel->driver = &driver;
+  co_await channel.answered.wait();
+  co_return channel.success;
+}
+
+kernel::Task<bool> BusDriver::open_with(OfferedDevice& device, vmbus::GpadlId ring,
+                                        std::size_t page_count) {
+  Channel& channel = *channel_of(device.channel);
+  channel.answered.clear();
   vmbus::OpenParameters parameters;
-  parameters.ring_gpadl = channel->ring;
-  parameters.downstream_page_offset = static_cast<std::uint32_t>(ring_pages.size() / 2);
+  parameters.ring_gpadl = ring;
+  parameters.downstream_page_offset = static_cast<std::uint32_t>(page_count / 2);
   if (client_.open(device.channel, parameters) != vmbus::ClientStatus::kDone) {
     co_return false;
   }
-  co_await channel->answered.wait();
-  co_return channel->success;
+  co_await channel.answered.wait();
+  co_return channel.success;
+}
+
+kernel::Task<> BusDriver::take_back(Channel& channel, vmbus::GpadlId gpadl) {
+  channel.answered.clear();
+  if (client_.teardown_gpadl(gpadl) == vmbus::ClientStatus::kDone) {
+    co_await channel.answered.wait();
+  }
+}
+
+kernel::Task<bool> BusDriver::open(OfferedDevice& device, ChannelDriver& driver,
+                                   std::span<const machine::Gpn> ring_pages) {
+  Channel* channel = channel_of(device.channel);
+  if (channel == nullptr) {
+    co_return false;
+  }
+  if (device.rescinded) {
+    driver.rescinded();
+    co_return false;
+  }
+  // From here on a rescind is the driver's affair, who closes the channel then.
+  channel->driver = &driver;
+  const bool lent = co_await lend(device, ring_pages, channel->ring);
+  if (!lent) {
+    co_return false;
+  }
+  const bool opened = co_await open_with(device, channel->ring, ring_pages.size());
+  co_return opened;
+}
+
+kernel::Task<bool> BusDriver::reopen(OfferedDevice& device,
+                                     std::span<const machine::Gpn> ring_pages) {
+  Channel& channel = *channel_of(device.channel);
+  const bool lent = co_await lend(device, ring_pages, channel.other_ring);
+  if (!lent) {
+    co_return false;
+  }
+  static_cast<void>(client_.close(device.channel));
+  const bool opened = co_await open_with(device, channel.other_ring, ring_pages.size());
+  if (opened) {
+    std::swap(channel.ring, channel.other_ring);
+  }
+  co_await take_back(channel, channel.other_ring);
+  channel.other_ring = {};
+  co_return opened;
 }
 
 kernel::Task<> BusDriver::close(OfferedDevice& device) {
@@ -86,13 +153,27 @@ kernel::Task<> BusDriver::close(OfferedDevice& device) {
   }
   // A device that was taken away is closed already; its pages are still ours to ask back.
   static_cast<void>(client_.close(device.channel));
-  channel->answered.clear();
-  if (client_.teardown_gpadl(channel->ring) == vmbus::ClientStatus::kDone) {
-    co_await channel->answered.wait();
-  }
+  co_await take_back(*channel, channel->ring);
   channel->driver = nullptr;
   if (device.rescinded) {
-    static_cast<void>(client_.release_channel(device.channel));
+    release(device);
+  }
+}
+
+void BusDriver::release(OfferedDevice& device) {
+  // Before the bus hears of it: it may offer the device again at once.
+  device.released = true;
+  static_cast<void>(client_.release_channel(device.channel));
+}
+
+kernel::Task<OfferedDevice*> BusDriver::wait_for(const vmbus::Guid& type) {
+  for (;;) {
+    for (OfferedDevice& device : devices()) {
+      if (device.type == type && !device.rescinded) {
+        co_return &device;
+      }
+    }
+    co_await something_offered_.wait();
   }
 }
 
@@ -137,11 +218,19 @@ void BusDriver::connected(vmbus::Version) {
 void BusDriver::connect_failed() { connection_answered_.set(); }
 
 void BusDriver::offered(vmbus::ChannelId channel, const vmbus::OfferChannel& offer) {
-  if (device_count_ == kMaxDevices || channel_of(channel) == nullptr) {
+  std::size_t place = 0;
+  while (place < device_count_ && !devices_[place].released) {
+    ++place;
+  }
+  if (place == kMaxDevices || channel_of(channel) == nullptr) {
     return;
   }
-  devices_[device_count_++] = OfferedDevice{channel, offer.interface_type, offer.interface_instance,
-                                            hv::ConnectionId(offer.connection_id), false};
+  device_count_ = std::max(device_count_, place + 1);
+  devices_[place] = OfferedDevice{.channel = channel,
+                                  .type = offer.interface_type,
+                                  .instance = offer.interface_instance,
+                                  .signal = hv::ConnectionId(offer.connection_id)};
+  something_offered_.give();
 }
 
 void BusDriver::all_offers_delivered() { offers_delivered_.set(); }
@@ -153,16 +242,17 @@ void BusDriver::opened(vmbus::ChannelId id, bool success) {
 }
 
 void BusDriver::rescinded(vmbus::ChannelId id) {
+  const Channel* const channel = channel_of(id);
   for (OfferedDevice& device : devices()) {
-    if (device.channel == id) {
-      device.rescinded = true;
+    if (device.channel != id || device.released) {
+      continue;
     }
-  }
-  Channel* channel = channel_of(id);
-  if (channel != nullptr && channel->driver != nullptr) {
-    channel->driver->rescinded();
-  } else {
-    static_cast<void>(client_.release_channel(id));
+    device.rescinded = true;
+    if (channel->driver != nullptr) {
+      channel->driver->rescinded();
+    } else {
+      release(device);
+    }
   }
 }
 
@@ -170,7 +260,7 @@ void BusDriver::modified(vmbus::ChannelId, bool) {}
 
 void BusDriver::answer_gpadl(vmbus::GpadlId gpadl, bool success) {
   for (Channel& channel : channels_) {
-    if (channel.ring == gpadl) {
+    if (channel.ring == gpadl || channel.other_ring == gpadl) {
       answer(channel, success);
     }
   }

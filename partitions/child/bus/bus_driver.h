@@ -23,6 +23,8 @@ struct OfferedDevice {
   vmbus::Guid instance;
   hv::ConnectionId signal{};
   bool rescinded = false;
+  /// The bus knows no more of it than we do: another offer may take its place here.
+  bool released = false;
 };
 
 /// The driver of one channel.
@@ -56,8 +58,19 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   /// channel's signals to `driver`. False if the root refuses or the device is gone.
   kernel::Task<bool> open(OfferedDevice& device, ChannelDriver& driver,
                           std::span<const machine::Gpn> ring_pages);
-  /// Closes the channel; returns when the root has let go of the rings.
+  /// Closes the channel, open or half open; returns when the root has let go of the rings.
   kernel::Task<> close(OfferedDevice& device);
+  /// Closes the channel and opens it at once with other pages, while the root may still be closing
+  /// it. True: it is open, the root has let go of the pages from before. False: it is closed, and
+  /// the root has let go of the new ones.
+  kernel::Task<bool> reopen(OfferedDevice& device, std::span<const machine::Gpn> ring_pages);
+
+  /// Waits until a device of this class is there.
+  kernel::Task<OfferedDevice*> wait_for(const vmbus::Guid& type);
+
+  /// As a kernel after a crash: says goodbye with channels open, waits for no answer, and makes
+  /// contact anew. When it returns the root has let go of every page that it was lent.
+  kernel::Task<bool> start_anew();
 
   void message_arrived(const hv::Message& message) override;
   /// A channel's flag is its id.
@@ -69,6 +82,8 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   struct Channel {
     ChannelDriver* driver = nullptr;
     vmbus::GpadlId ring;
+    /// Of other pages, while one takes the place of the other.
+    vmbus::GpadlId other_ring;
     kernel::Event answered;
     bool success = false;
   };
@@ -89,6 +104,12 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   [[nodiscard]] Channel* channel_of(vmbus::ChannelId id);
   void answer(Channel& channel, bool success);
   void answer_gpadl(vmbus::GpadlId gpadl, bool success);
+  kernel::Task<bool> make_contact();
+  kernel::Task<bool> lend(OfferedDevice& device, std::span<const machine::Gpn> pages,
+                          vmbus::GpadlId& gpadl);
+  kernel::Task<bool> open_with(OfferedDevice& device, vmbus::GpadlId ring, std::size_t page_count);
+  kernel::Task<> take_back(Channel& channel, vmbus::GpadlId gpadl);
+  void release(OfferedDevice& device);
 
   kernel::Kernel& kernel_;
   kernel::Outbox outbox_;
@@ -103,6 +124,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   bool connected_ = false;
   kernel::Event offers_delivered_;
   kernel::Event unloaded_;
+  kernel::Notice something_offered_;
 };
 
 }  // namespace child

@@ -13,7 +13,7 @@ kernel::Task<bool> PlugAndPlay::start() {
     if (device.type != vmbus::kScsiInterface) {
       continue;  // No driver of ours; the device stays closed.
     }
-    auto* disk = kernel_.heap().create<StorageClient>(kernel_, bus_, device);
+    auto* disk = kernel_.heap().create<StorageClient>(kernel_, bus_, device, ring_pages_);
     disks_[disk_count_++] = disk;
     const bool started = co_await disk->start();
     if (!started) {

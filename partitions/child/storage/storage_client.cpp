@@ -25,30 +25,42 @@ constexpr machine::Site kRingWasFull("child.storage.request_ring_full");
 }  // namespace
 
 StorageClient::Rings::Rings(std::span<const machine::Gpn> pages)
-    : incoming(vmbus::GpaPagesMemory(pages.subspan(kRingPages))),
-      outgoing(vmbus::GpaPagesMemory(pages.first(kRingPages))) {}
+    : incoming(vmbus::GpaPagesMemory(pages.subspan(pages.size() / 2))),
+      outgoing(vmbus::GpaPagesMemory(pages.first(pages.size() / 2))) {}
+
+bool StorageClient::make_rings(std::array<machine::Gpn, 2 * kMostRingPages>& pages) {
+  const std::size_t page_count = 2 * ring_pages_;
+  const auto first = kernel_.pages().allocate(page_count);
+  if (!first) {
+    return false;
+  }
+  for (std::size_t index = 0; index < page_count; ++index) {
+    pages[index] = *first + index;
+  }
+  machine::fill_memory(machine::Gpa(*first), page_count * machine::kPageSize, 0);
+  const std::span<const machine::Gpn> both = std::span(pages).first(page_count);
+  vmbus::GpaPagesMemory outgoing(both.first(ring_pages_));
+  vmbus::GpaPagesMemory incoming(both.subspan(ring_pages_));
+  vmbus::announce_pending_send_size(outgoing);
+  vmbus::announce_pending_send_size(incoming);
+  return true;
+}
 
 kernel::Task<bool> StorageClient::start() {
-  const auto first = kernel_.pages().allocate(ring_pages_.size());
-  if (!first) {
+  if (!make_rings(pages_)) {
     co_return false;
   }
-  for (std::size_t index = 0; index < ring_pages_.size(); ++index) {
-    ring_pages_[index] = *first + index;
-  }
-  machine::fill_memory(machine::Gpa(*first), ring_pages_.size() * machine::kPageSize, 0);
-  {
-    const std::span<const machine::Gpn> pages(ring_pages_);
-    vmbus::GpaPagesMemory outgoing(pages.first(kRingPages));
-    vmbus::GpaPagesMemory incoming(pages.subspan(kRingPages));
-    vmbus::announce_pending_send_size(outgoing);
-    vmbus::announce_pending_send_size(incoming);
-    rings_ = kernel_.heap().create<Rings>(pages);
-  }
-  const bool opened = co_await bus_.open(device_, *this, ring_pages_);
+  rings_ = kernel_.heap().create<Rings>(ring_pages());
+  const bool opened = co_await bus_.open(device_, *this, ring_pages());
   if (!opened) {
     co_return false;
   }
+  const bool begun = co_await begin();
+  co_return begun;
+}
+
+kernel::Task<bool> StorageClient::begin() {
+  serving_ = true;
   serve().spawn();
   const bool negotiated = co_await negotiate();
   if (!negotiated) {
@@ -58,16 +70,68 @@ kernel::Task<bool> StorageClient::start() {
   co_return known;
 }
 
-kernel::Task<> StorageClient::stop() {
+kernel::Task<> StorageClient::come_to_rest() {
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     co_await free_slots_.acquire();  // What is under way ends first.
   }
-  stopping_ = true;
-  something_to_do_.give();
-  co_await served_.wait();
+  if (serving_) {
+    stopping_ = true;
+    something_to_do_.give();
+    co_await served_.wait();
+    serving_ = false;
+  }
+}
+
+void StorageClient::resume() {
+  stopping_ = false;
+  served_.clear();
+  for (std::size_t slot = 0; slot < kSlots; ++slot) {
+    free_slots_.release();
+  }
+}
+
+kernel::Task<> StorageClient::stop() {
+  co_await come_to_rest();
   co_await bus_.close(device_);
-  kernel_.heap().destroy(rings_);
-  kernel_.pages().free(ring_pages_[0], ring_pages_.size());
+  free_pages();
+}
+
+kernel::Task<bool> StorageClient::restart() {
+  co_await come_to_rest();
+  auto pages = pages_;
+  bool good = !broken_ && make_rings(pages);
+  if (good) {
+    const std::span<const machine::Gpn> fresh = std::span(pages).first(2 * ring_pages_);
+    good = co_await bus_.reopen(device_, fresh);
+    if (good) {
+      free_pages();
+      pages_ = pages;
+      rings_ = kernel_.heap().create<Rings>(ring_pages());
+      handshake_ = vmbus::storage::ClientHandshake();
+    } else {
+      kernel_.pages().free(fresh[0], fresh.size());
+    }
+  }
+  resume();
+  if (good) {
+    good = co_await begin();
+  } else {
+    broken_ = true;
+  }
+  co_return good;
+}
+
+kernel::Task<> StorageClient::break_off() {
+  give_up();
+  co_await come_to_rest();
+}
+
+void StorageClient::free_pages() {
+  if (rings_ != nullptr) {
+    kernel_.heap().destroy(rings_);
+    rings_ = nullptr;
+    kernel_.pages().free(pages_[0], 2 * ring_pages_);
+  }
 }
 
 kernel::Task<bool> StorageClient::negotiate() {
@@ -230,7 +294,10 @@ void StorageClient::give_up() {
   something_to_do_.give();
 }
 
-void StorageClient::rescinded() { give_up(); }
+void StorageClient::rescinded() {
+  removed_ = true;
+  give_up();
+}
 
 kernel::Task<> StorageClient::serve() {
   while (!stopping_ && !broken_) {

@@ -47,7 +47,7 @@ class BlockModel {
 
  private:
   static constexpr std::uint32_t kUnknown = 0;
-  static constexpr std::size_t kPlaces = 32;
+  static constexpr std::size_t kPlaces = 64;
 
   kernel::Heap& heap_;
   std::uint64_t seed_;

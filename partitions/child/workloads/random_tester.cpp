@@ -11,6 +11,8 @@ namespace {
 constexpr std::uint64_t kBufferPages = 8;
 constexpr std::uint32_t kFlushOneIn = 16;
 constexpr std::uint32_t kTries = 64;
+constexpr std::uint32_t kBusyOneIn = 64;
+constexpr std::uint64_t kNsPerMicrosecond = 1'000;
 
 constexpr machine::Site kReadsLastWrite("child.storage.read_returns_last_write");
 constexpr machine::Site kRequestSucceeds("child.storage.request_succeeds");
@@ -30,7 +32,7 @@ RandomTester::RandomTester(Program& program, StorageClient& disk)
 }
 
 kernel::Task<bool> RandomTester::run() {
-  workers_ = std::clamp<std::uint32_t>(program_.settings().in_flight, 1, 32);
+  workers_ = std::clamp<std::uint32_t>(program_.settings().in_flight, 1, 64);
   const std::uint32_t count = workers_;
   for (std::size_t place = 0; place < count; ++place) {
     worker(place).spawn();
@@ -47,6 +49,9 @@ kernel::Task<> RandomTester::worker(std::size_t place) {
   good_ = good_ && buffer.has_value();
   while (good_ && left_ != 0) {
     --left_;
+    if (left_ % kBusyOneIn == 0) {
+      machine::spend(program_.settings().busy_us * kNsPerMicrosecond);
+    }
     const bool fine = co_await one_request(place, *buffer);
     good_ = good_ && fine;
   }

@@ -9,7 +9,7 @@ namespace root {
 namespace {
 
 constexpr std::uint32_t kMessageUse = vmbus::kMessageConnection;
-constexpr std::uint32_t kMessageUse5 = vmbus::kMessageConnectionVersion5;
+constexpr std::uint32_t kMessageUses[] = {kMessageUse, vmbus::kMessageConnectionVersion5};
 /// The child's port for the messages of its bus.
 constexpr hv::PortId kChildMessagePort{vmbus::kMessageConnection};
 /// Retargeting may lose no signal: the root gives one more than needed.
@@ -17,6 +17,15 @@ constexpr std::uint16_t kOnlyFlag = 0;
 
 constexpr machine::Site kMessageRefused("root.bus.message_refused");
 constexpr machine::Site kMessageSent("root.bus.message_sent");
+
+// When a device is taken away, and how long its end takes.
+constexpr machine::Site kRemovalTime("root.bus.removal.time");
+constexpr machine::Site kGraceTime("root.bus.removal.grace");
+constexpr std::uint64_t kRemovalLeast100ns = 1'000;
+constexpr std::uint64_t kRemovalStep100ns = 100;
+constexpr std::uint32_t kRemovalSteps = 256;
+constexpr std::uint64_t kGraceStep100ns = 50;
+constexpr std::uint32_t kGraceSteps = 32;
 
 /// The child may be gone, or have switched its SynIC off: its own affair.
 void on_refused(void*, const hv::PostMessageInput&, hv::Status) {
@@ -36,7 +45,8 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       outbox_(kernel.heap(), &on_refused, nullptr),
       devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
       channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
-      server_({.trace_id = child.number},
+      server_({.newest_version = child.before_5 ? vmbus::Version::kWin10Rs3 : vmbus::Version::kIron,
+               .trace_id = child.number},
               devices_ != nullptr ? std::span(devices_->server_channels)
                                   : std::span<vmbus::ServerChannel>(),
               devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
@@ -52,13 +62,17 @@ VmbusService::~VmbusService() {
 
 hv::Status VmbusService::open() {
   const hv::PortInfo info = hv::PortInfo::message(vmbus::kVmbusSint, hv::VpIndex(0));
-  for (const std::uint32_t use : {kMessageUse, kMessageUse5}) {
+  for (const std::uint32_t use : message_uses()) {
     const hv::Status status = ports_.open_in_root(use, info, hv::ConnectionId(use));
     if (status != hv::Status::kSuccess) {
       return status;
     }
   }
   return open_message_port(0) ? hv::Status::kSuccess : hv::Status::kNoResources;
+}
+
+std::span<const std::uint32_t> VmbusService::message_uses() const {
+  return std::span(kMessageUses).first(child_.before_5 ? 1 : 2);
 }
 
 bool VmbusService::open_message_port(std::uint32_t target_vp) {
@@ -176,6 +190,9 @@ void VmbusService::open(vmbus::OfferId offer, const vmbus::ChannelOpening& openi
                         const vmbus::RingPages& rings) {
   const std::size_t index = index_of(offer);
   Channel& channel = channels_[index];
+  if (channel.leaving) {
+    return;
+  }
   const std::span<machine::Gpn> pages = translate(rings);
   if (pages.empty()) {
     server_.open_complete(offer, false);
@@ -198,7 +215,17 @@ void VmbusService::open(vmbus::OfferId offer, const vmbus::ChannelOpening& openi
 
 void VmbusService::close(vmbus::OfferId offer) {
   const std::size_t index = index_of(offer);
-  channels_[index].device->close(*this, index);
+  if (channels_[index].is_open) {
+    close_device(index);
+  }
+}
+
+void VmbusService::close_device(std::size_t index) {
+  Channel& channel = channels_[index];
+  if (!channel.closing) {
+    channel.closing = true;
+    channel.device->close(*this, index);
+  }
 }
 
 void VmbusService::device_closed(std::size_t index) {
@@ -207,8 +234,45 @@ void VmbusService::device_closed(std::size_t index) {
   kernel_.heap().free(channel.pages.data(), channel.pages.size_bytes());
   channel.pages = {};
   channel.is_open = false;
+  channel.closing = false;
   channel.closed.set();
-  server_.close_complete(channel.offer);
+  if (!channel.leaving) {
+    server_.close_complete(channel.offer);
+  }
+}
+
+void VmbusService::begin_removals(std::uint32_t count) {
+  removes_ = true;
+  remove_at_times(count).spawn();
+}
+
+kernel::Task<> VmbusService::remove_at_times(std::uint32_t count) {
+  for (; count != 0 && !ending_; --count) {
+    const std::uint64_t steps = machine::choose(kRemovalTime, kRemovalSteps);
+    co_await kernel::sleep_for(kRemovalLeast100ns + kRemovalStep100ns * steps);
+    if (!ending_) {
+      co_await remove_and_offer(0);
+    }
+  }
+  removed_.set();
+}
+
+/// What the device does is ended first; what the child asks of the bus meanwhile is answered by the
+/// rescind.
+kernel::Task<> VmbusService::remove_and_offer(std::size_t index) {
+  Channel& channel = channels_[index];
+  channel.leaving = true;
+  const std::uint64_t steps = machine::choose(kGraceTime, kGraceSteps);
+  co_await kernel::sleep_for(kGraceStep100ns * (1 + steps));
+  if (channel.is_open) {
+    close_device(index);
+    co_await channel.closed.wait();
+  }
+  static_cast<void>(server_.revoke(channel.offer));
+  channel.leaving = false;
+  const auto offer = server_.offer(channel.device->offer());
+  INVARIANT(offer.has_value() && offer->slot == index);
+  channel.offer = *offer;
 }
 
 void VmbusService::retarget(vmbus::OfferId offer, std::uint32_t target_vp) {
@@ -239,6 +303,10 @@ void VmbusService::gpadl_release(vmbus::OfferId offer, vmbus::GpadlId id) {
 }
 
 kernel::Task<> VmbusService::close() {
+  ending_ = true;
+  if (removes_) {
+    co_await removed_.wait();
+  }
   server_.reset();
   for (std::size_t index = 0; index < channels_.size(); ++index) {
     Channel& channel = channels_[index];
@@ -258,7 +326,7 @@ kernel::Task<> VmbusService::close() {
   }
   outbox_.close();
   co_await outbox_.ended().wait();
-  for (const std::uint32_t use : {kMessageUse, kMessageUse5}) {
+  for (const std::uint32_t use : message_uses()) {
     ports_.close_in_root(use, hv::ConnectionId(use));
   }
   ports_.close_in_child(kChildMessagePort, kMessageUse);

@@ -24,6 +24,9 @@ struct VmbusChild {
   MemoryBlock memory;
   /// Whether the bus will have devices: one without keeps nothing for them.
   bool has_devices = false;
+  /// Whether it is as those of hosts before version 5.0: one connection for messages, older
+  /// versions.
+  bool before_5 = false;
 };
 
 class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
@@ -37,6 +40,8 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] hv::Status open();
   /// Offers a device and takes it over, whatever the outcome.
   [[nodiscard]] hv::Status add(BusDevice& device, EventFlags& flags);
+  /// From now on takes a device away at times, `count` times in all, and offers it again.
+  void begin_removals(std::uint32_t count);
   /// The child is stopped: ends every channel, frees the devices, takes the ports away.
   kernel::Task<> close();
 
@@ -54,6 +59,10 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
     std::uint16_t flag = 0;
     vmbus::OfferId offer;
     bool is_open = false;
+    /// The device has been asked to close.
+    bool closing = false;
+    /// It is about to be taken away: nobody's open or close is answered any more.
+    bool leaving = false;
     bool signals_child = false;
     /// The pages of both rings, in the heap.
     std::span<machine::Gpn> pages;
@@ -85,6 +94,10 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
 
   void device_closed(std::size_t index) override;
 
+  kernel::Task<> remove_at_times(std::uint32_t count);
+  kernel::Task<> remove_and_offer(std::size_t index);
+  void close_device(std::size_t index);
+
   [[nodiscard]] std::size_t index_of(vmbus::OfferId offer) const;
   [[nodiscard]] static std::uint32_t use_of(std::size_t channel);
   /// Translates both rings into one list of root pages; empty if a page is not the child's.
@@ -92,6 +105,8 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] bool open_signal(std::size_t channel, std::uint32_t target_vp);
   void close_signal(std::size_t channel);
   [[nodiscard]] bool open_message_port(std::uint32_t target_vp);
+  /// The connections that the child's messages come by.
+  [[nodiscard]] std::span<const std::uint32_t> message_uses() const;
 
   kernel::Kernel& kernel_;
   ChildPorts& ports_;
@@ -101,6 +116,9 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   NoGpadlStorage no_gpadls_;
   DeviceStorage* const devices_;  // in the heap; null without devices
   const std::span<Channel> channels_;
+  bool removes_ = false;
+  bool ending_ = false;
+  kernel::Event removed_;
   vmbus::Server server_;
 };
 

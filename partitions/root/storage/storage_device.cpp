@@ -14,7 +14,7 @@ namespace {
 namespace storage = vmbus::storage;
 
 // What one child can make the root keep is bounded by these.
-constexpr std::uint32_t kMaxInFlight = 64;
+constexpr std::uint32_t kMaxInFlight = 48;
 constexpr std::size_t kMaxJobBytes = 64 * 1024;
 constexpr std::uint64_t kPollAgain100ns = 1'000;
 constexpr std::uint16_t kOnlyFlag = 0;
