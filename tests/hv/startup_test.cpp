@@ -78,6 +78,8 @@ void first_processor() {
   // Again, from another place.
   send(InterruptDelivery::kInit, 0);
   send(InterruptDelivery::kFixed, kWakeVector);  // finds its APIC disabled
+  machine::fill_memory(Gpa(std::uint64_t{kFirstVector} << machine::kPageShift), machine::kPageSize,
+                       0);
   place_trampoline(kSecondVector);
   send(InterruptDelivery::kStartup, kSecondVector);
   await(kStarts, 2);

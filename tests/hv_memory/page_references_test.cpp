@@ -32,16 +32,17 @@ using machine::Spn;
 using test_support::FakeSpaMemory;
 
 constexpr std::uint64_t kPage = machine::kPageSize;
-/// Two ranges: frame 1 is all in the first, the frames at its end and the second's are not.
+/// Two ranges: frame 1 is all in the first, frame 2 has a part of both and a gap, the frames at the
+/// ends are not all there.
 constexpr std::array<MemoryRange, 2> kRam{
-    {{256 * kPage, 1000 * kPage}, {1536 * kPage, 300 * kPage}}};
+    {{256 * kPage, 1000 * kPage}, {1300 * kPage, 536 * kPage}}};
 constexpr std::uint64_t kStorage = 0x200000;
 constexpr std::uint64_t kPool = 0x100000;
 constexpr std::uint64_t kPoolPages = 400;
 constexpr std::size_t kChildren = 2;
 
 bool is_ram(std::uint64_t page) {
-  return (page >= 256 && page < 1256) || (page >= 1536 && page < 1836);
+  return (page >= 256 && page < 1256) || (page >= 1300 && page < 1836);
 }
 
 struct System {
@@ -111,8 +112,8 @@ std::uint64_t any_gpn() {
 }
 
 std::uint64_t any_spn() {
-  return *rc::gen::element<std::uint64_t>(256, 511, 512, 513, 700, 1023, 1024, 1255, 1256, 1536,
-                                          1835, 1836, 9000);
+  return *rc::gen::element<std::uint64_t>(256, 511, 512, 513, 700, 1023, 1024, 1255, 1256, 1300,
+                                          1536, 1835, 1836, 9000);
 }
 
 struct Map : OnChild {
