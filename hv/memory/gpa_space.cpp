@@ -80,7 +80,10 @@ void GpaSpace::forget_large(Gpn gpn) {
     references_->remove_large(table_.lookup(gpn)->page);
     return;
   }
-  for (std::uint64_t index = 0; table_.has_small(gpn) && index < kPagesPerLargePage; ++index) {
+  if (!table_.has_small(gpn)) {
+    return;
+  }
+  for (std::uint64_t index = 0; index < kPagesPerLargePage; ++index) {
     count_replaced(table_.lookup(gpn + index), std::nullopt);
   }
 }
