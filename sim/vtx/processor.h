@@ -141,7 +141,9 @@ class Processor {
   [[nodiscard]] std::uint64_t guest_tsc(std::uint64_t now_tsc) const;
 
   // Whether an operation exits (SDM vol. 3 25.1). nullopt: it is executed in the guest.
-  [[nodiscard]] std::optional<Exit> cpuid() const;
+  [[nodiscard]] std::optional<Exit> cpuid() const {
+    return Exit{.reason = machine::vmx::ExitReason::kCpuid};
+  }
   [[nodiscard]] std::optional<Exit> rdmsr(std::uint32_t msr) const;
   [[nodiscard]] std::optional<Exit> wrmsr(std::uint32_t msr) const;
   [[nodiscard]] std::optional<Exit> io(const IoAccess& access) const;

@@ -58,8 +58,6 @@ std::uint64_t Processor::guest_tsc(std::uint64_t now_tsc) const {
 
 // --- Instructions that exit (25.1) ---------------------------------------------------------------
 
-std::optional<Exit> Processor::cpuid() const { return when(true, ExitReason::kCpuid); }
-
 std::optional<Exit> Processor::unconditional(ExitReason reason) const { return when(true, reason); }
 
 Exit Processor::triple_fault() const { return {.reason = ExitReason::kTripleFault}; }
