@@ -129,7 +129,6 @@ class IdIndex {
     }
     page_count_ = 0;
     bucket_count_ = kOwnBuckets;
-    own_.fill(nullptr);
   }
 
   PagePool* pool_;

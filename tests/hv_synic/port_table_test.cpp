@@ -270,15 +270,38 @@ TEST_CASE("a partition finds its ports however many there are", "[hv][ports]") {
 }
 
 TEST_CASE("a pool without pages leaves ports where they are found", "[hv][ports]") {
-  Fixture fixture(10);
-  std::uint32_t made = 0;
-  while (fixture.ports.create(PortId{made}, kOwner, kSender, kEventPort)) {
-    ++made;
+  // With one page there is memory for the ports, and none for a larger index of them.
+  for (const std::uint64_t pages : {1u, 2u, 10u}) {
+    CAPTURE(pages);
+    Fixture fixture(pages);
+    std::uint32_t made = 0;
+    while (fixture.ports.create(PortId{made}, kOwner, kSender, kEventPort)) {
+      ++made;
+    }
+    CHECK(made > 40);
+    CHECK(fixture.pool.available() == 0);
+    for (std::uint32_t number = 0; number < made; ++number) {
+      REQUIRE(fixture.ports.find(PortId{number}) != nullptr);
+    }
   }
-  CHECK(fixture.pool.available() == 0);
-  for (std::uint32_t number = 0; number < made; ++number) {
-    REQUIRE(fixture.ports.find(PortId{number}) != nullptr);
+}
+
+TEST_CASE("a table that was emptied takes ports again", "[hv][ports]") {
+  Fixture fixture(40);
+  for (const std::uint32_t first : {0u, 1000u}) {
+    for (std::uint32_t number = 0; number < 100; ++number) {
+      static_cast<void>(fixture.port(first + number * 7, kEventPort));
+    }
+    for (std::uint32_t number = 0; number < 100; ++number) {
+      Port* const port = fixture.ports.find(PortId{first + number * 7});
+      REQUIRE(port != nullptr);
+      fixture.ports.remove(*port);
+      REQUIRE(fixture.ports.find(PortId{first + number * 7}) == nullptr);
+    }
+    CHECK(fixture.ports.any() == nullptr);
   }
+  fixture.ports.destroy();
+  CHECK(fixture.pool.in_use() == 0);
 }
 
 TEST_CASE("ports that come and go leave memory for the buffers of those that stay", "[hv][ports]") {

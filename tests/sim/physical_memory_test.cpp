@@ -97,6 +97,18 @@ TEST_CASE("a page that was asked for in one piece stays where it is", "[sim][mem
   CHECK(memory.whole_page(Spa(0x2000)) == page);
 }
 
+TEST_CASE("filling part of a page with zeros leaves the rest to the next fill", "[sim][memory]") {
+  PhysicalMemory memory(kSize);
+  for (const std::uint64_t at : {0x1008, 0x1F00}) {
+    sim::store_word<std::uint64_t>(memory.word(Spa(at), 8), at);
+  }
+  memory.fill(Spa(0x1000), 0x100, std::byte{0});
+  CHECK(sim::load_word<std::uint64_t>(std::as_const(memory).word(Spa(0x1008), 8)) == 0);
+  CHECK(sim::load_word<std::uint64_t>(std::as_const(memory).word(Spa(0x1F00), 8)) == 0x1F00);
+  memory.fill(Spa(0x1000), machine::kPageSize, std::byte{0});
+  CHECK(std::ranges::count(all_of(memory), std::byte{0}) == static_cast<std::ptrdiff_t>(kSize));
+}
+
 TEST_CASE("there is no RAM in the gap below 4 GiB nor behind the end", "[sim][memory]") {
   PhysicalMemory memory(PhysicalMemory::kGapBegin + machine::kPageSize);
   CHECK(memory.contains(Spa(PhysicalMemory::kGapBegin - 8), 8));
