@@ -1,6 +1,8 @@
 // chronovisor list
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "scenarios/commands.h"
 #include "scenarios/places.h"
 #include "scenarios/scenario.h"
@@ -14,11 +16,15 @@ ExitCode execute_list() {
     fmt::print(stderr, "error: no scenario is in the folder scenarios/ here or beside the build\n");
     return ExitCode::kBadInput;
   }
+  std::size_t longest = 0;
+  for (const std::filesystem::path& path : paths) {
+    longest = std::max(longest, path.stem().string().size());
+  }
   for (const std::filesystem::path& path : paths) {
     const auto scenario = load_scenario(path);
     if (scenario) {
-      fmt::print("{:<16} {}\n{:<16} {}\n", path.stem().string(), scenario->description, "",
-                 path.lexically_normal().string());
+      fmt::print("{:<{}}  {}\n{:<{}}  {}\n", path.stem().string(), longest, scenario->description,
+                 "", longest, path.lexically_normal().string());
     } else {
       fmt::print(stderr, "error: {}\n", scenario.error().what());
       code = ExitCode::kBadInput;
