@@ -148,7 +148,10 @@ void recording(benchmark::State& state, const char* scenario) {
   }
   comparison.report(state);
 }
-BENCHMARK_CAPTURE(recording, many_children, "many-children")->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(recording, storage, "storage")->Unit(benchmark::kMillisecond);
+// Long enough for a median of several runs.
+BENCHMARK_CAPTURE(recording, many_children, "many-children")
+    ->MinTime(2)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(recording, storage, "storage")->MinTime(4)->Unit(benchmark::kMillisecond);
 
 }  // namespace
