@@ -1,6 +1,7 @@
 #include "sim/fiber.h"
 
 #include <sys/mman.h>
+#include <valgrind/valgrind.h>
 
 #include <new>
 
@@ -49,8 +50,11 @@ Stack StackPool::take(std::size_t size_bytes) {
   if (region == MAP_FAILED || mprotect(region, kPage, PROT_NONE) != 0) {
     throw std::bad_alloc();
   }
-  all_.push_back({static_cast<std::byte*>(region) + kPage, rounded});
-  return all_.back();
+  const Stack stack{static_cast<std::byte*>(region) + kPage, rounded};
+  // Or valgrind takes a switch between two of them for one large frame.
+  static_cast<void>(VALGRIND_STACK_REGISTER(stack.bottom, stack.bottom + stack.size_bytes));
+  all_.push_back(stack);
+  return stack;
 }
 
 void StackPool::give_back(Stack stack) {

@@ -3,7 +3,8 @@
 #   run.sh BUILD_FOLDER [MUTANT...]
 # A mutant is a patch in this folder. Its header names the bug of the real world that it stands for
 # (Bug:), a command that must fail with it and pass without it (Check:), and what that command must
-# then print (Expect:, an extended regular expression). With "Build: watch" it is tried only in a
+# then print (Expect:, an extended regular expression); the command runs under another one that
+# the header may name (Under:). With "Build: watch" it is tried only in a
 # build that has CHRONOVISOR_WATCH, and nothing else is. The objects that a patch changes are built
 # anew beside BUILD_FOLDER, a Ninja build of the whole tree, and linked in place of its own; the
 # tree itself stays as it is.
@@ -78,11 +79,14 @@ belongs() {
   [[ $2 == *" $archive "* ]]
 }
 
-# Runs a check with a program in place of the build folder's own; prints all it says.
+# Runs a check with a program in place of the build folder's own, under a command if one is given;
+# prints all it says.
 run_check() {
-  local words
+  local words under
   read -ra words <<<"$2"
-  (cd "$work" && timeout "$seconds_to_fail" "$1" "${words[@]:1}" 2>&1) || return $?
+  read -ra under <<<"${3-}"
+  (cd "$work" && timeout "$seconds_to_fail" ${under[@]+"${under[@]}"} "$1" "${words[@]:1}" 2>&1) ||
+    return $?
 }
 
 # The check of a mutant as a command line, scenarios by their full names.
@@ -136,7 +140,7 @@ try_mutant() {
   output=$(link "$target" "$program" "$objects" 2>&1) ||
     { fail "$name" "the broken code does not link" "$output"; return; }
   ln -s "$build/scenarios" "$work/$name/bin/scenarios"
-  output=$(run_check "$program" "$check") || status=$?
+  output=$(run_check "$program" "$check" "$(header Under "$patch_file")") || status=$?
   [ "$status" -ne 0 ] || { fail "$name" "not found: $check passes" "$output"; return; }
   grep -Eq "$expect" <<<"$output" ||
     { fail "$name" "$check fails without saying \"$expect\"" "$output"; return; }
@@ -163,13 +167,15 @@ all_objects >"$work/all_objects"
 
 failures=0
 # Without a bug every check passes; else its failure would say nothing.
-while read -r check; do
+while IFS='|' read -r check under; do
   [ -n "$check" ] || continue
   target=$(target_path "${check%% *}")
   [ -n "$target" ] && [ -x "$build/$target" ] || continue  # told with its mutant
-  output=$(run_check "$build/$target" "$check") ||
+  output=$(run_check "$build/$target" "$check" "$under") ||
     { fail "${check%% *}" "fails without any bug: $check" "$output" || failures=$((failures + 1)); }
-done < <(for patch_file in "${patches[@]}"; do check_of "$patch_file"; done | sort -u)
+done < <(for patch_file in "${patches[@]}"; do
+  echo "$(check_of "$patch_file")|$(header Under "$patch_file")"
+done | sort -u)
 
 running=0
 for patch_file in "${patches[@]}"; do
