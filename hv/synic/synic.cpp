@@ -123,27 +123,32 @@ SintSet Synic::deliver(std::uint64_t now_100ns) {
 
 /// Delivers the oldest message of a SINT if its slot is free. Returns whether an interrupt follows.
 bool Synic::deliver_one(std::uint32_t sint, std::uint64_t now_100ns) {
-  if (!accepts_messages()) {
-    return false;
+  bool delivered = false;
+  // What has more to tell is queued again: the slot, full as a rule, gets the flag for that. In a
+  // loop, as a guest that empties it at once decides how often.
+  for (bool more = accepts_messages(); more && slot_is_free(slot_address(sint));) {
+    more = deliver_first(sint, now_100ns);
+    delivered = true;
   }
-  const Spa slot = slot_address(sint);
-  if (!slot_is_free(slot)) {
-    return false;
-  }
+  return delivered && !sints_[sint].masked() && !sints_[sint].polling();
+}
+
+/// Fills the free slot with the oldest message. True: that one is queued again.
+bool Synic::deliver_first(std::uint32_t sint, std::uint64_t now_100ns) {
   QueuedMessage& message = *queues_[sint].first;
   EndedInterrupts* const ended =
       message.of_ended_interrupts ? static_cast<EndedInterrupts*>(message.owner) : nullptr;
   if (ended != nullptr) {
     ended->write_next();
   }
-  fill_slot(slot, message, message.next != nullptr, now_100ns);
+  fill_slot(slot_address(sint), message, message.next != nullptr, now_100ns);
   remove_first(sint);
   // Only after the buffer is free is it certain who posts what comes next.
-  if (ended != nullptr && ended->has_more() && ended->take(message.buffer)) {
-    append(sint, message);
-    static_cast<void>(deliver_one(sint, now_100ns));
+  if (ended == nullptr || !ended->has_more() || !ended->take(message.buffer)) {
+    return false;
   }
-  return !sints_[sint].masked() && !sints_[sint].polling();
+  append(sint, message);
+  return true;
 }
 
 /// A slot that the guest has not emptied gets the flag that makes the guest write EOM. The guest

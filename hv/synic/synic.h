@@ -111,6 +111,7 @@ class Synic {
 
   [[nodiscard]] WriteEffect write_sint(std::uint32_t sint, std::uint64_t value);
   [[nodiscard]] bool deliver_one(std::uint32_t sint, std::uint64_t now_100ns);
+  [[nodiscard]] bool deliver_first(std::uint32_t sint, std::uint64_t now_100ns);
   [[nodiscard]] bool slot_is_free(machine::Spa slot) const;
   void fill_slot(machine::Spa slot, const QueuedMessage& message, bool more_pending,
                  std::uint64_t now_100ns) const;

@@ -1,6 +1,7 @@
 #include "hv/synic/synic.h"
 
 #include <catch2/catch.hpp>
+#include <vector>
 
 #include "hv/synic/ended_interrupts.h"
 #include "hv/tlfs/timers.h"
@@ -333,4 +334,28 @@ TEST_CASE("what ends while its message reaches the slot is told too", "[hv][syni
   CHECK(ready.synic.deliver(0) == only(2));
   const auto message = ready.memory.get<hv::ApicEoiMessage>(synic_test::slot_address(2) + 16);
   CHECK(message.vector == 0x42);
+}
+
+TEST_CASE("a parent that empties its slot at once is told at once what else ended", "[hv][synic]") {
+  Ready ready;
+  hv::EndedInterrupts ended(hv::VpIndex{0});
+  REQUIRE(ended.add(0x41));
+  std::vector<std::uint32_t> told;
+  ready.memory.before_access = [&](const test_support::SpaAccess& access) {
+    if (access.kind == test_support::SpaAccess::Kind::kWrite && told.empty()) {
+      CHECK_FALSE(ended.add(0x42));
+      CHECK_FALSE(ended.add(0x43));
+    }
+    // The slot is looked at before it is filled: somebody has taken what was there.
+    if (access.kind == test_support::SpaAccess::Kind::kLoad &&
+        synic_test::slot(ready.memory, 2).header.type != hv::MessageType::kNone) {
+      told.push_back(ready.memory.get<hv::ApicEoiMessage>(synic_test::slot_address(2) + 16).vector);
+      static_cast<void>(synic_test::take(ready.memory, 2));
+    }
+  };
+  CHECK(ready.synic.post(2, ended.message(), 0) == only(2));
+  ready.memory.before_access = nullptr;
+  CHECK(told == std::vector<std::uint32_t>{0x41, 0x42});
+  CHECK(ready.memory.get<hv::ApicEoiMessage>(synic_test::slot_address(2) + 16).vector == 0x43);
+  CHECK_FALSE(ended.is_busy(0));
 }
