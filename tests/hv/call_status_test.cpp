@@ -355,15 +355,8 @@ void misuse_communication() {
 void idle_child() { machine::sti_hlt(); }
 
 void require_pass(void (*root)()) {
-  sim::WorldConfiguration configuration = world(root, 2);
-  sim::GuestProgram program;
-  program.name = "child";
-  program.boot = idle_child;
-  program.load_gpa = 0x10'0000;
-  configuration.guests.push_back(program);
-  const sim::RunResult result = run(configuration);
-  INFO(sim::name_of(result.outcome)
-       << " " << result.error << (result.violations.empty() ? "" : result.violations[0].message));
+  const sim::RunResult result = run(world_with_child(root, idle_child));
+  INFO(describe(result));
   REQUIRE(result.passed());
 }
 

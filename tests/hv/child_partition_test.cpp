@@ -234,20 +234,11 @@ void root_of_two() {
 
 sim::RunResult run_pair(void (*root)(), void (*child)(), std::uint32_t processors,
                         std::uint64_t seed, void (*second)() = nullptr) {
-  sim::WorldConfiguration configuration = world(root, processors);
-  sim::GuestProgram program;
-  program.name = "child";
-  program.boot = child;
-  program.boot_processor = second;
-  program.load_gpa = 0x10'0000;
-  program.max_processors = 2;
-  configuration.guests.push_back(program);
-  return run(configuration, seed);
+  return run(world_with_child(root, child, second, processors), seed);
 }
 
 void require_pass(const sim::RunResult& result, std::uint64_t seed) {
-  INFO("seed " << seed << " " << sim::name_of(result.outcome) << " " << result.error
-               << (result.violations.empty() ? "" : result.violations[0].message));
+  INFO("seed " << seed << " " << describe(result));
   REQUIRE(result.passed());
 }
 

@@ -115,16 +115,8 @@ void root() {
 
 TEST_CASE("an event whose delivery a memory intercept stops is still pending", "[hv][intercept]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    sim::WorldConfiguration configuration = world(root, 2);
-    sim::GuestProgram program;
-    program.name = "child";
-    program.boot = child;
-    program.load_gpa = 0x10'0000;
-    configuration.guests.push_back(program);
-    const sim::RunResult result = run(configuration, seed);
-    INFO("seed " << seed << " " << sim::name_of(result.outcome) << " " << result.error
-                 << (result.violations.empty() ? "" : result.violations[0].message) << " stop code "
-                 << result.stop_code);
+    const sim::RunResult result = run(world_with_child(root, child), seed);
+    INFO("seed " << seed << " " << describe(result));
     REQUIRE(result.passed());
   }
 }

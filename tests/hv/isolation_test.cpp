@@ -111,19 +111,9 @@ void root_of_the_presumptuous() {
 }
 
 sim::RunResult run_pair(void (*root)(), void (*child)(), std::uint64_t seed = 1) {
-  sim::WorldConfiguration configuration = world(root, 2);
+  sim::WorldConfiguration configuration = world_with_child(root, child);
   configuration.memory_bytes = kMemoryBytes;
-  sim::GuestProgram program;
-  program.name = "child";
-  program.boot = child;
-  program.load_gpa = 0x10'0000;
-  configuration.guests.push_back(program);
   return run(configuration, seed);
-}
-
-std::string describe(const sim::RunResult& result) {
-  return std::string(sim::name_of(result.outcome)) + " " + result.error +
-         (result.violations.empty() ? "" : result.violations[0].message);
 }
 
 }  // namespace

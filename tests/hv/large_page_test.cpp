@@ -146,16 +146,9 @@ void root_of_a_large_page() {
 TEST_CASE("a large page is mapped, split, restricted and taken away before the call returns",
           "[hv][memory]") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    sim::WorldConfiguration configuration = world(root_of_a_large_page, 2);
-    sim::GuestProgram program;
-    program.name = "child";
-    program.boot = child_with_a_large_page;
-    program.load_gpa = 0x10'0000;
-    configuration.guests.push_back(program);
-    const sim::RunResult result = run(configuration, seed);
-    INFO("seed " << seed << " " << sim::name_of(result.outcome) << " " << result.error
-                 << (result.violations.empty() ? "" : result.violations[0].message) << " stop code "
-                 << result.stop_code);
+    const sim::RunResult result =
+        run(world_with_child(root_of_a_large_page, child_with_a_large_page), seed);
+    INFO("seed " << seed << " " << describe(result));
     REQUIRE(result.passed());
   }
 }

@@ -120,19 +120,9 @@ void root() {
 TEST_CASE("a child starts its second processor by INIT and startup IPI", "[hv][startup]") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     for (const std::uint32_t processors : {1u, 2u, 3u}) {
-      sim::WorldConfiguration configuration = world(root, processors);
-      sim::GuestProgram program;
-      program.name = "child";
-      program.boot = first_processor;
-      program.boot_processor = second_processor;
-      program.load_gpa = 0x10'0000;
-      program.max_processors = 2;
-      configuration.guests.push_back(program);
-      const sim::RunResult result = run(configuration, seed);
-      INFO("seed " << seed << ", " << processors << " processors: " << sim::name_of(result.outcome)
-                   << " " << result.error
-                   << (result.violations.empty() ? "" : result.violations[0].message)
-                   << " stop code " << result.stop_code);
+      const sim::RunResult result =
+          run(world_with_child(root, first_processor, second_processor, processors), seed);
+      INFO("seed " << seed << ", " << processors << " processors: " << describe(result));
       REQUIRE(result.passed());
     }
   }

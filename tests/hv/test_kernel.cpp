@@ -37,6 +37,27 @@ sim::WorldConfiguration world(void (*root)(), std::uint32_t logical_processors) 
   return configuration;
 }
 
+sim::WorldConfiguration world_with_child(void (*root)(), void (*child)(), void (*second)(),
+                                         std::uint32_t logical_processors) {
+  sim::WorldConfiguration configuration = world(root, logical_processors);
+  sim::GuestProgram program;
+  program.name = "child";
+  program.boot = child;
+  program.load_gpa = 0x10'0000;
+  if (second != nullptr) {
+    program.boot_processor = second;
+    program.max_processors = 2;
+  }
+  configuration.guests.push_back(program);
+  return configuration;
+}
+
+std::string describe(const sim::RunResult& result) {
+  return std::string(sim::name_of(result.outcome)) + " " + result.error +
+         (result.violations.empty() ? "" : result.violations[0].message) + " stop code " +
+         std::to_string(result.stop_code);
+}
+
 sim::RunResult run(const sim::WorldConfiguration& configuration, std::uint64_t seed) {
   sim::SeededDecider decider(seed);
   sim::World computer(configuration, decider);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "hv/tlfs/tlfs.h"
@@ -20,6 +21,13 @@ inline constexpr machine::Gpa kEventFlagsPage{0x40'4000};
 
 /// A computer that runs the hypervisor with `root` as the root's VP 0.
 [[nodiscard]] sim::WorldConfiguration world(void (*root)(), std::uint32_t logical_processors = 1);
+/// The same with the image of a child, "child", in a boot module; `second` is what its other VPs
+/// start with, if it may have more than one.
+[[nodiscard]] sim::WorldConfiguration world_with_child(void (*root)(), void (*child)(),
+                                                       void (*second)() = nullptr,
+                                                       std::uint32_t logical_processors = 2);
+/// How a run ended, for a test's message.
+[[nodiscard]] std::string describe(const sim::RunResult& result);
 [[nodiscard]] sim::RunResult run(const sim::WorldConfiguration& configuration,
                                  std::uint64_t seed = 1);
 

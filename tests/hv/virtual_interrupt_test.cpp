@@ -207,16 +207,8 @@ void root_with_bad_requests() {
 }
 
 void require_pass(void (*boot)(), std::uint64_t seed) {
-  sim::WorldConfiguration configuration = world(boot, 2);
-  sim::GuestProgram program;
-  program.name = "child";
-  program.boot = child;
-  program.load_gpa = 0x10'0000;
-  configuration.guests.push_back(program);
-  const sim::RunResult result = run(configuration, seed);
-  INFO("seed " << seed << " " << sim::name_of(result.outcome) << " " << result.error
-               << (result.violations.empty() ? "" : result.violations[0].message) << " stop code "
-               << result.stop_code);
+  const sim::RunResult result = run(world_with_child(boot, child), seed);
+  INFO("seed " << seed << " " << describe(result));
   REQUIRE(result.passed());
 }
 
