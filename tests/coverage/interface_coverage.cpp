@@ -11,6 +11,7 @@
 #include "hv/hypercall/virtual_interrupts.h"
 #include "hv/msr/msr_table.h"
 #include "tests/coverage/interface_lists.h"
+#include "tests/interface/call_case.h"
 
 namespace {
 
@@ -24,23 +25,65 @@ std::string privilege_bits(std::uint64_t mask) {
   return text.empty() ? "-" : text;
 }
 
+/// Rows of tests/interface/ by what they expect.
+struct RowCounts {
+  std::size_t accepted = 0;
+  std::size_t refused = 0;
+};
+
+RowCounts rows_of_call(std::uint16_t code) {
+  RowCounts counts;
+  for (const auto table : interface_test::call_tables()) {
+    for (const interface_test::CallCase& row : table) {
+      if (static_cast<std::uint16_t>(row.code) == code) {
+        ++(row.expected == hv::Status::kSuccess ? counts.accepted : counts.refused);
+      }
+    }
+  }
+  return counts;
+}
+
+RowCounts rows_of_msrs(std::uint32_t first, std::uint32_t last) {
+  RowCounts counts;
+  for (const auto table : interface_test::msr_tables()) {
+    for (const interface_test::MsrCase& row : table) {
+      if (row.msr >= first && row.msr <= last) {
+        ++(row.expected == interface_test::MsrOutcome::kWorks ? counts.accepted : counts.refused);
+      }
+    }
+  }
+  return counts;
+}
+
+std::size_t rows_of_leaf(std::uint32_t leaf) {
+  std::size_t count = 0;
+  for (const auto table : interface_test::leaf_tables()) {
+    count += static_cast<std::size_t>(std::ranges::count_if(
+        table, [leaf](const interface_test::LeafCase& row) { return row.leaf == leaf; }));
+  }
+  return count;
+}
+
 void print_call(const coverage::InterfaceCall& call) {
   const hv::CallEntry* const entry = hv::find_call(call.code);
+  const RowCounts rows = rows_of_call(call.code);
   if (entry == nullptr) {
-    fmt::print("| 0x{:04X} | {} | no: INVALID_HYPERCALL_CODE | | | |\n", call.code, call.name);
+    fmt::print("| 0x{:04X} | {} | no: INVALID_HYPERCALL_CODE | | | | {} | {} |\n", call.code,
+               call.name, rows.accepted, rows.refused);
     return;
   }
   const hv::CallDescription& description = entry->description;
-  fmt::print("| 0x{:04X} | {} | yes | {} | {} | {} |\n", call.code, call.name,
+  fmt::print("| 0x{:04X} | {} | yes | {} | {} | {} | {} | {} |\n", call.code, call.name,
              description.rep == hv::RepKind::kRep ? "rep" : "simple",
              description.fast == hv::FastForm::kAllowed ? "yes" : "no",
-             privilege_bits(description.privilege));
+             privilege_bits(description.privilege), rows.accepted, rows.refused);
 }
 
 void print_calls() {
   fmt::print(
-      "## Hypercalls\n\n| code | call | works | kind | fast form | privilege bit |\n"
-      "| --- | --- | --- | --- | --- | --- |\n");
+      "## Hypercalls\n\n"
+      "| code | call | works | kind | fast form | privilege bit | accepted | refused |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const coverage::InterfaceCall& call : coverage::interface_calls()) {
     print_call(call);
   }
@@ -77,24 +120,27 @@ void print_msr_row(std::uint32_t first, std::uint32_t last, std::string_view nam
   const std::string number = first == last ? fmt::format("0x{:08X}", first)
                                            : fmt::format("0x{:08X}-{:02X}", first, last & 0xFF);
   const hv::MsrDescription* const entry = find_msr(first);
+  const RowCounts rows = rows_of_msrs(first, last);
   if (entry == nullptr) {
-    fmt::print("| {} | {} | no: #GP | |\n", number, name);
+    fmt::print("| {} | {} | no: #GP | | {} | {} |\n", number, name, rows.accepted, rows.refused);
     return;
   }
-  fmt::print("| {} | {} | {}{} | {} |\n", number, name, entry->read != nullptr ? "R" : "",
-             entry->write != nullptr ? "W" : "", privilege_bits(entry->privilege));
+  fmt::print("| {} | {} | {}{} | {} | {} | {} |\n", number, name, entry->read != nullptr ? "R" : "",
+             entry->write != nullptr ? "W" : "", privilege_bits(entry->privilege), rows.accepted,
+             rows.refused);
 }
 
 void print_msrs() {
   fmt::print(
-      "\n## Synthetic MSRs\n\n| MSR | name | access | privilege bit |\n"
-      "| --- | --- | --- | --- |\n");
+      "\n## Synthetic MSRs\n\n| MSR | name | access | privilege bit | accepted | refused |\n"
+      "| --- | --- | --- | --- | --- | --- |\n");
   for (const coverage::InterfaceMsr& msr : coverage::interface_msrs()) {
     print_msr_row(msr.first, msr.last, msr.name);
   }
   fmt::print(
-      "\n## Architectural MSRs that a guest has\n\n| MSR | name | access | privilege bit |\n"
-      "| --- | --- | --- | --- |\n");
+      "\n## Architectural MSRs that a guest has\n\n"
+      "| MSR | name | access | privilege bit | accepted | refused |\n"
+      "| --- | --- | --- | --- | --- | --- |\n");
   for (const hv::MsrDescription& entry : hv::msr_table()) {
     if (entry.first < 0x40000000 || entry.first > 0x4000FFFF) {
       print_msr_row(entry.first, entry.last, entry.name);
@@ -107,11 +153,13 @@ void print_leaves() {
   subject.privileges = hv::PrivilegeMask(~std::uint64_t{0});
   fmt::print(
       "\n## CPUID, as a partition with every privilege sees it\n\n"
-      "| leaf | what | EAX | EBX | ECX | EDX |\n| --- | --- | --- | --- | --- | --- |\n");
+      "| leaf | what | EAX | EBX | ECX | EDX | tested |\n"
+      "| --- | --- | --- | --- | --- | --- | --- |\n");
   for (const coverage::InterfaceLeaf& leaf : coverage::interface_leaves()) {
     const machine::CpuidResult answer = hv::hypervisor_cpuid(subject, leaf.leaf);
-    fmt::print("| 0x{:08X} | {} | {:08X} | {:08X} | {:08X} | {:08X} |\n", leaf.leaf, leaf.meaning,
-               answer.eax, answer.ebx, answer.ecx, answer.edx);
+    fmt::print("| 0x{:08X} | {} | {:08X} | {:08X} | {:08X} | {:08X} | {} |\n", leaf.leaf,
+               leaf.meaning, answer.eax, answer.ebx, answer.ecx, answer.edx,
+               rows_of_leaf(leaf.leaf));
   }
 }
 
@@ -121,7 +169,8 @@ int main() {
   fmt::print(
       "# Interface coverage\n\nGenerated from the dispatch tables of `hv/` by "
       "`tests/coverage/`; a test holds it current.\nWhat is not there answers as the "
-      "interface says for an absent feature.\n\n");
+      "interface says for an absent feature.\nThe last columns count the inputs of "
+      "`tests/interface/` that must be accepted and refused.\n\n");
   print_calls();
   print_virtual_interrupts();
   print_msrs();

@@ -1,0 +1,66 @@
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "hv/hypercall/call_table.h"
+#include "tests/interface/case_run.h"
+
+namespace {
+
+using namespace interface_test;
+
+template <class Case>
+void run_all(std::span<const std::span<const Case>> tables, auto describe) {
+  for (const std::span<const Case> table : tables) {
+    for (const Case& row : table) {
+      const std::string failure = run(row);
+      INFO(describe(row));
+      CHECK(failure == "");
+    }
+  }
+}
+
+std::string words(const CallCase& row) {
+  const hv::CallEntry* const entry = hv::find_call(static_cast<std::uint16_t>(row.code));
+  return std::string(entry != nullptr ? entry->description.name : "no such call") + ": " +
+         std::string(row.input);
+}
+std::string words(const MsrCase& row) {
+  return "MSR " + std::to_string(row.msr) + ": " + std::string(row.access);
+}
+std::string words(const LeafCase& row) {
+  return "leaf " + std::to_string(row.leaf) + ": " + std::string(row.what);
+}
+
+}  // namespace
+
+TEST_CASE("each call answers each input as the interface says", "[interface][calls]") {
+  run_all(call_tables(), [](const CallCase& row) { return words(row); });
+}
+
+TEST_CASE("each MSR takes and refuses what the interface says", "[interface][msrs]") {
+  run_all(msr_tables(), [](const MsrCase& row) { return words(row); });
+}
+
+TEST_CASE("each CPUID leaf holds what the interface says", "[interface][leaves]") {
+  run_all(leaf_tables(), [](const LeafCase& row) { return words(row); });
+}
+
+TEST_CASE("no two rows of a call or MSR say the same", "[interface][rows]") {
+  std::set<std::pair<std::uint32_t, std::string_view>> seen;
+  for (const auto table : call_tables()) {
+    for (const CallCase& row : table) {
+      INFO(words(row));
+      CHECK(seen.emplace(static_cast<std::uint32_t>(row.code), row.input).second);
+    }
+  }
+  seen.clear();
+  for (const auto table : msr_tables()) {
+    for (const MsrCase& row : table) {
+      INFO(words(row));
+      CHECK(seen.emplace(row.msr, row.access).second);
+    }
+  }
+}
