@@ -11,6 +11,7 @@
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/register_names.h"
 #include "hv/tlfs/register_values.h"
+#include "hv/tlfs/translation.h"
 #include "machine/address.h"
 
 namespace hv {
@@ -63,12 +64,7 @@ struct TranslateVirtualAddressInput {
   std::uint64_t gva_page = 0;
 };
 static_assert(sizeof(TranslateVirtualAddressInput) == 32);
-
-struct TranslateVirtualAddressOutput {
-  std::uint64_t result = 0;
-  machine::Gpn gpn;
-};
-static_assert(sizeof(TranslateVirtualAddressOutput) == 16);
+static_assert(offsetof(TranslateVirtualAddressInput, gva_page) == 24);
 
 struct StartVirtualProcessorInput {
   PartitionId partition{};
