@@ -26,7 +26,7 @@ VirtualProcessor* listener(Partition& parent) {
       continue;
     }
     const machine::LockGuard guard(vp->lock);
-    if (vp->synic.accepts_messages()) {
+    if (vp->synic.accepts_messages(kInterceptSint)) {
       return vp;
     }
   }

@@ -12,9 +12,12 @@ namespace hv {
 namespace {
 
 constexpr std::uint32_t kCpuidAddressSizes = 0x8000'0008;
+/// Only the root's VPs have an event ring page.
 constexpr std::size_t kPagesPerVp = 4;
-/// Overlays that a VP can show: message, event flags and assist page.
+constexpr std::size_t kPagesPerRootVp = 5;
+/// Overlays that a VP can show: message, event flags, event ring and assist page.
 constexpr std::uint32_t kOverlaysPerVp = 3;
+constexpr std::uint32_t kOverlaysPerRootVp = 4;
 /// Of the partition: hypercall and reference TSC page.
 constexpr std::uint32_t kOverlaysPerPartition = 2;
 
@@ -39,7 +42,14 @@ bool take_pages(PagePool& pool, std::array<machine::Spn, Count>& pages) {
   return true;
 }
 
+std::size_t pages_per_vp(const Partition& partition) {
+  return partition.is_root() ? kPagesPerRootVp : kPagesPerVp;
+}
+
 void give_pages(PagePool& pool, const VpPages& pages) {
+  if (pages.event_ring != machine::Spn()) {
+    pool.give(pages.event_ring);
+  }
   for (const machine::Spn page : {pages.assist, pages.event_flags, pages.message, pages.vmcs}) {
     pool.give(page);
   }
@@ -48,11 +58,12 @@ void give_pages(PagePool& pool, const VpPages& pages) {
 /// Everything that the tables need for one more VP; false, and nothing changed, if the pool does
 /// not have it beside the VP's own pages.
 bool reserve_vp(Partition& partition, VpIndex index) {
+  const std::uint32_t overlays_per_vp = partition.is_root() ? kOverlaysPerRootVp : kOverlaysPerVp;
   const std::uint32_t overlays =
-      kOverlaysPerPartition + kOverlaysPerVp * (partition.vps.count() + 1);
+      kOverlaysPerPartition + overlays_per_vp * (partition.vps.count() + 1);
   {
     const machine::LockGuard guard(partition.space_lock);
-    const std::size_t pages = kPagesPerVp + partition.vps.pages_to_reserve(index) +
+    const std::size_t pages = pages_per_vp(partition) + partition.vps.pages_to_reserve(index) +
                               partition.space->pages_to_reserve_overlays(overlays);
     if (partition.pool.available() < pages) {
       return false;
@@ -67,8 +78,8 @@ void hide_overlays(Hypervisor& hypervisor, VirtualProcessor& vp) {
   bool flush = false;
   {
     const machine::LockGuard guard(vp.partition.space_lock);
-    for (const OverlayKind kind :
-         {OverlayKind::kMessagePage, OverlayKind::kEventFlagsPage, OverlayKind::kVpAssist}) {
+    for (const OverlayKind kind : {OverlayKind::kMessagePage, OverlayKind::kEventFlagsPage,
+                                   OverlayKind::kEventRingPage, OverlayKind::kVpAssist}) {
       vp.partition.space->hide_overlay({kind, vp.index});
     }
     flush = vp.partition.space->invalidation_needed();
@@ -123,16 +134,18 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
   }
   std::array<machine::Spn, kPagesPerVp> pages;
   INVARIANT(take_pages(partition.pool, pages));
-  const VpPages vp_pages{
+  VpPages vp_pages{
       .vmcs = pages[0], .message = pages[1], .event_flags = pages[2], .assist = pages[3]};
+  if (partition.is_root()) {
+    vp_pages.event_ring = *partition.pool.take();
+  }
   VirtualProcessor* const vp = &partition.vps.make(partition, index, vp_pages);
   vp->suspend.explicitly = true;
   vp->suspend.startup = index != VpIndex{0};
   vp->pinned_lp = pinned_lp;
   if (partition.is_root()) {
     // Where the pages really lie: the root sees nothing else there.
-    vp->synic.preset_pages(machine::Gpn(vp_pages.message.value()),
-                           machine::Gpn(vp_pages.event_flags.value()));
+    vp->synic.preset_pages();
   }
   vp->lp = pinned_lp != kNoLp ? pinned_lp
                               : static_cast<std::uint32_t>(index) % hypervisor.processor_count();

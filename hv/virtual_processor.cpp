@@ -12,7 +12,7 @@ VirtualProcessor::VirtualProcessor(Partition& its_partition, VpIndex its_index,
       index(its_index),
       pages(its_pages),
       context(its_pages.vmcs),
-      synic(its_pages.message, its_pages.event_flags) {
+      synic(its_pages.message, its_pages.event_flags, its_pages.event_ring) {
   apic.reset(static_cast<std::uint32_t>(its_index));
   intercept_entry.owner = &intercept_owner;
   intercept_entry.payload = intercept_payload.data();

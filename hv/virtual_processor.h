@@ -29,6 +29,8 @@ struct VpPages {
   machine::Spn message;
   machine::Spn event_flags;
   machine::Spn assist;
+  /// Page 0 but in the root.
+  machine::Spn event_ring{};
 };
 
 /// Why a virtual processor may not run.

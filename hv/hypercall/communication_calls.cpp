@@ -36,7 +36,7 @@ void drop_messages(Partition& partition, const Port& port) {
 /// Whether a VP takes what a port of this type sends to its SINT.
 bool takes(VirtualProcessor& vp, const PortInfo& info) {
   const machine::LockGuard guard(vp.lock);
-  return info.type == PortType::kMessage ? vp.synic.accepts_messages()
+  return info.type == PortType::kMessage ? vp.synic.accepts_messages(info.sint)
                                          : vp.synic.accepts_events(info.sint);
 }
 

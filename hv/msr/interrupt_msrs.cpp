@@ -151,7 +151,13 @@ WriteResult write_synic(const MsrAccess& access, std::uint64_t value) {
     case Synic::WriteEffect::kFault:
       return fault();
     case Synic::WriteEffect::kNone:
+      return {};
     case Synic::WriteEffect::kEventRingPage:
+      // A child has the register, but nothing to show there.
+      if (vp.synic.has_event_rings()) {
+        (void)show_synic_page(access, OverlayKind::kEventRingPage, OverlayPageRegister(value),
+                              vp.pages.event_ring);
+      }
       return {};
     case Synic::WriteEffect::kMessagePage:
       (void)show_synic_page(access, OverlayKind::kMessagePage, OverlayPageRegister(value),

@@ -224,7 +224,11 @@ bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now) {
   return true;
 }
 
-void request_sints(VirtualProcessor& vp, SintSet sints) {
+void request_sints(VirtualProcessor& vp, SintSet requested) {
+  if (requested.empty()) {
+    return;
+  }
+  const SintSet sints = vp.synic.intercept(requested);
   for (std::uint32_t sint = 0; sints.bits() >> sint != 0; ++sint) {
     if (sints.has(sint)) {
       const SintRegister setting = vp.synic.sint(sint);

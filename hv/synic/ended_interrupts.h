@@ -22,7 +22,7 @@ class EndedInterrupts : public MessageOwner {
   explicit EndedInterrupts(VpIndex vp) {
     payload_.vp = vp;
     entry_.owner = this;
-    entry_.of_ended_interrupts = true;
+    entry_.on_delivery = OnDelivery::kEndedInterrupt;
     entry_.header.type = MessageType::kX64ApicEoi;
     entry_.header.payload_size = sizeof(payload_);
     entry_.payload = reinterpret_cast<const std::byte*>(&payload_);

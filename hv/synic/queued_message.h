@@ -29,17 +29,26 @@ class MessageOwner {
   machine::Shared<std::uint64_t> busy_{0};
 };
 
+/// What is written to the payload only when the message reaches its slot.
+enum class OnDelivery : std::uint8_t {
+  kNothing,
+  /// The last word of a timer message: the time.
+  kTime,
+  /// The owner is an EndedInterrupts, which says which vector it is.
+  kEndedInterrupt,
+  /// The message is the Synic's own, and says which SINT it speaks of.
+  kSintOfIntercept,
+};
+
 /// A buffer's place in the queue of one SINT. The buffer belongs to its owner and stays where it
 /// is: from being posted until the message is in the slot, or dropped, its bit in the owner is set
 /// and nothing here changes.
 struct QueuedMessage {
+  /// The next younger one of the queue; the youngest leads back to the oldest.
   QueuedMessage* next = nullptr;
   MessageOwner* owner = nullptr;
   std::uint32_t buffer = 0;
-  /// The payload's last word of a timer message is the time when it reaches the slot.
-  bool stamped_on_delivery = false;
-  /// The owner is an EndedInterrupts, which says only then what the payload is.
-  bool of_ended_interrupts = false;
+  OnDelivery on_delivery = OnDelivery::kNothing;
   MessageHeader header;
   const std::byte* payload = nullptr;
 };

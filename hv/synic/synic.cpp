@@ -1,5 +1,6 @@
 #include "hv/synic/synic.h"
 
+#include <bit>
 #include <span>
 
 #include "hv/synic/ended_interrupts.h"
@@ -11,24 +12,47 @@ namespace hv {
 
 using machine::Spa;
 
+namespace {
+
+constexpr std::uint32_t kInterceptSint = 0;
+
+}  // namespace
+
+Synic::Synic(machine::Spn message_page, machine::Spn event_flags_page, machine::Spn event_ring_page)
+    : message_page_(message_page),
+      event_flags_page_(event_flags_page),
+      event_ring_page_(event_ring_page) {
+  intercept_message_.owner = &intercept_owner_;
+  intercept_message_.on_delivery = OnDelivery::kSintOfIntercept;
+  intercept_message_.header.type = MessageType::kSynicSintIntercept;
+  intercept_message_.header.payload_size = sizeof(intercept_payload_);
+  intercept_message_.payload = reinterpret_cast<const std::byte*>(&intercept_payload_);
+}
+
 void Synic::reset() {
   for (std::uint32_t sint = 0; sint < kSintCount; ++sint) {
-    while (queues_[sint].first != nullptr) {
+    while (queues_[sint] != nullptr) {
       remove_first(sint);
     }
     sints_[sint] = SintRegister{};
   }
+  intercepted_ = {};
   scontrol_ = 0;
   simp_ = OverlayPageRegister();
   siefp_ = OverlayPageRegister();
   sirbp_ = OverlayPageRegister();
   machine::fill_memory(Spa(message_page_), machine::kPageSize, 0);
   machine::fill_memory(Spa(event_flags_page_), machine::kPageSize, 0);
+  if (has_event_rings()) {
+    machine::fill_memory(Spa(event_ring_page_), machine::kPageSize, 0);
+    event_ring_.reset();
+  }
 }
 
-void Synic::preset_pages(machine::Gpn message_page, machine::Gpn event_flags_page) {
-  simp_ = OverlayPageRegister(message_page, simp_.enabled());
-  siefp_ = OverlayPageRegister(event_flags_page, siefp_.enabled());
+void Synic::preset_pages() {
+  simp_ = OverlayPageRegister(machine::Gpn(message_page_.value()), false);
+  siefp_ = OverlayPageRegister(machine::Gpn(event_flags_page_.value()), false);
+  sirbp_ = OverlayPageRegister(machine::Gpn(event_ring_page_.value()), false);
 }
 
 std::uint64_t Synic::read(std::uint32_t msr) const {
@@ -77,22 +101,26 @@ Synic::WriteEffect Synic::write(std::uint32_t msr, std::uint64_t value) {
 
 Synic::WriteEffect Synic::write_sint(std::uint32_t sint, std::uint64_t value) {
   const SintRegister written{value};
-  // The reset value has vector 0 and guests write back what they read, so a masked SINT may have
-  // any vector.
-  if (!written.masked() && written.vector() < SintRegister::kMinVector) {
+  // The reset value has vector 0 and guests write back what they read.
+  const bool as_after_reset = written.masked() && written.vector() == 0;
+  if (written.vector() < SintRegister::kMinVector && !as_after_reset) {
     return WriteEffect::kFault;
   }
   sints_[sint] = written;
   return WriteEffect::kDeliver;
 }
 
-bool Synic::accepts_messages() const {
-  return (scontrol_ & kScontrolEnable) != 0 && simp_.enabled();
+bool Synic::accepts_messages(std::uint32_t sint) const {
+  return is_enabled() && simp_.enabled() && !sints_[sint].proxy();
 }
 
 bool Synic::accepts_events(std::uint32_t sint) const {
-  return (scontrol_ & kScontrolEnable) != 0 && siefp_.enabled() &&
-         (!sints_[sint].masked() || sints_[sint].polling());
+  return is_enabled() && siefp_.enabled() && is_open(sint) && !sints_[sint].proxy();
+}
+
+bool Synic::accepts_doorbells(std::uint32_t sint) const {
+  return is_enabled() && has_event_rings() && sirbp_.enabled() && is_open(sint) &&
+         !sints_[sint].proxy();
 }
 
 SintSet Synic::post(std::uint32_t sint, QueuedMessage& message, std::uint64_t now_100ns) {
@@ -100,15 +128,31 @@ SintSet Synic::post(std::uint32_t sint, QueuedMessage& message, std::uint64_t no
   INVARIANT(message.owner != nullptr && message.owner->is_busy(message.buffer));
   append(sint, message);
   SintSet interrupts;
-  if (sints_[sint].masked() && !sints_[sint].polling()) {
+  if (!is_open(sint)) {
     // The message waits until the guest unmasks or asks for it: a full slot must tell it to.
-    if (accepts_messages()) {
+    if (is_enabled() && simp_.enabled()) {
       static_cast<void>(slot_is_free(slot_address(sint)));
     }
   } else if (deliver_one(sint, now_100ns)) {
     interrupts.add(sint);
   }
   return interrupts;
+}
+
+Status Synic::post_at_once(std::uint32_t sint, const QueuedMessage& message, SintSet& interrupts) {
+  INVARIANT(sint < kSintCount && message.on_delivery == OnDelivery::kNothing);
+  interrupts = {};
+  if (!accepts_messages(sint) || !is_open(sint)) {
+    return Status::kInvalidSynicState;
+  }
+  if (!slot_is_free(slot_address(sint)) || is_queued(sint)) {
+    return Status::kObjectInUse;
+  }
+  fill_slot(slot_address(sint), message, false, 0);
+  if (!sints_[sint].polling()) {
+    interrupts.add(sint);
+  }
+  return Status::kSuccess;
 }
 
 SintSet Synic::deliver(std::uint64_t now_100ns) {
@@ -126,7 +170,7 @@ bool Synic::deliver_one(std::uint32_t sint, std::uint64_t now_100ns) {
   bool delivered = false;
   // What has more to tell is queued again: the slot, full as a rule, gets the flag for that. In a
   // loop, as a guest that empties it at once decides how often.
-  for (bool more = accepts_messages(); more && slot_is_free(slot_address(sint));) {
+  for (bool more = is_enabled() && simp_.enabled(); more && slot_is_free(slot_address(sint));) {
     more = deliver_first(sint, now_100ns);
     delivered = true;
   }
@@ -135,20 +179,33 @@ bool Synic::deliver_one(std::uint32_t sint, std::uint64_t now_100ns) {
 
 /// Fills the free slot with the oldest message. True: that one is queued again.
 bool Synic::deliver_first(std::uint32_t sint, std::uint64_t now_100ns) {
-  QueuedMessage& message = *queues_[sint].first;
-  EndedInterrupts* const ended =
-      message.of_ended_interrupts ? static_cast<EndedInterrupts*>(message.owner) : nullptr;
-  if (ended != nullptr) {
-    ended->write_next();
-  }
-  fill_slot(slot_address(sint), message, message.next != nullptr, now_100ns);
+  QueuedMessage& message = *first(sint);
+  prepare_payload(message);
+  fill_slot(slot_address(sint), message, message.next != &message, now_100ns);
   remove_first(sint);
   // Only after the buffer is free is it certain who posts what comes next.
-  if (ended == nullptr || !ended->has_more() || !ended->take(message.buffer)) {
+  if (!has_more(message) || !message.owner->take(message.buffer)) {
     return false;
   }
   append(sint, message);
   return true;
+}
+
+/// Some messages say only now what they are about.
+void Synic::prepare_payload(const QueuedMessage& message) {
+  if (message.on_delivery == OnDelivery::kEndedInterrupt) {
+    static_cast<EndedInterrupts*>(message.owner)->write_next();
+  } else if (message.on_delivery == OnDelivery::kSintOfIntercept) {
+    intercept_payload_.sint = static_cast<std::uint32_t>(std::countr_zero(intercepted_.bits()));
+    intercepted_.remove(intercept_payload_.sint);
+  }
+}
+
+bool Synic::has_more(const QueuedMessage& message) const {
+  if (message.on_delivery == OnDelivery::kEndedInterrupt) {
+    return static_cast<EndedInterrupts*>(message.owner)->has_more();
+  }
+  return message.on_delivery == OnDelivery::kSintOfIntercept && !intercepted_.empty();
 }
 
 /// A slot that the guest has not emptied gets the flag that makes the guest write EOM. The guest
@@ -169,7 +226,7 @@ void Synic::fill_slot(Spa slot, const QueuedMessage& message, bool more_pending,
   INVARIANT(header.type != MessageType::kNone && header.payload_size <= kMessagePayloadBytes);
   const Spa payload = slot + offsetof(Message, payload);
   machine::write_memory(payload, std::span(message.payload, header.payload_size));
-  if (message.stamped_on_delivery) {
+  if (message.on_delivery == OnDelivery::kTime) {
     machine::store_u64(payload + offsetof(TimerExpiredPayload, delivery_time_100ns), now_100ns);
   }
   machine::store_u8(slot + offsetof(MessageHeader, payload_size), header.payload_size);
@@ -194,45 +251,84 @@ Status Synic::signal(std::uint32_t sint, std::uint32_t flag, EventOutcome& outco
   return Status::kSuccess;
 }
 
+Status Synic::ring(std::uint32_t sint, PortId port, bool& put, SintSet& interrupts) {
+  INVARIANT(sint < kSintCount);
+  put = false;
+  interrupts = {};
+  if (!accepts_doorbells(sint)) {
+    return Status::kInvalidSynicState;
+  }
+  const EventRing::Outcome outcome = event_ring_.put(event_ring_page_, sint, port);
+  put = outcome.put;
+  if (outcome.interrupt && !sints_[sint].polling()) {
+    interrupts.add(sint);
+  }
+  return Status::kSuccess;
+}
+
+SintSet Synic::intercept(SintSet sints) {
+  SintSet left = sints;
+  for (std::uint32_t sint = 0; sints.bits() >> sint != 0; ++sint) {
+    // The SINT that would get the message cannot be intercepted itself.
+    if (!sints.has(sint) || !sints_[sint].as_intercept() || sint == kInterceptSint) {
+      continue;
+    }
+    left.remove(sint);
+    intercepted_.add(sint);
+    if (intercept_owner_.take(intercept_message_.buffer)) {
+      // The time does not matter: no timer posts to this SINT.
+      left.add(post(kInterceptSint, intercept_message_, 0));
+    }
+  }
+  return left;
+}
+
 void Synic::drop(const MessageOwner& owner) {
   for (std::uint32_t sint = 0; sint < kSintCount; ++sint) {
-    Queue kept;
-    for (QueuedMessage* message = queues_[sint].first; message != nullptr;) {
+    QueuedMessage* const youngest = queues_[sint];
+    if (youngest == nullptr) {
+      continue;
+    }
+    QueuedMessage* message = youngest->next;
+    queues_[sint] = nullptr;
+    for (bool last = false; !last;) {
       QueuedMessage* const next = message->next;
-      message->next = nullptr;
+      last = message == youngest;
       if (message->owner == &owner) {
+        message->next = nullptr;
         message->owner->set_free(message->buffer);
       } else {
-        (kept.first == nullptr ? kept.first : kept.last->next) = message;
-        kept.last = message;
+        append(sint, *message);
       }
       message = next;
     }
-    queues_[sint] = kept;
-    if (kept.first == nullptr) {
+    if (queues_[sint] == nullptr) {
       queued_ = static_cast<std::uint16_t>(queued_ & ~(1u << sint));
     }
   }
 }
 
 void Synic::append(std::uint32_t sint, QueuedMessage& message) {
-  message.next = nullptr;
-  Queue& queue = queues_[sint];
-  (queue.first == nullptr ? queue.first : queue.last->next) = &message;
-  queue.last = &message;
+  QueuedMessage*& youngest = queues_[sint];
+  message.next = youngest == nullptr ? &message : youngest->next;
+  if (youngest != nullptr) {
+    youngest->next = &message;
+  }
+  youngest = &message;
   queued_ = static_cast<std::uint16_t>(queued_ | (1u << sint));
 }
 
 void Synic::remove_first(std::uint32_t sint) {
-  Queue& queue = queues_[sint];
-  QueuedMessage* const message = queue.first;
-  INVARIANT(message != nullptr);
-  queue.first = message->next;
-  message->next = nullptr;
-  if (queue.first == nullptr) {
-    queue.last = nullptr;
+  QueuedMessage*& youngest = queues_[sint];
+  INVARIANT(youngest != nullptr);
+  QueuedMessage* const message = youngest->next;
+  if (message == youngest) {
+    youngest = nullptr;
     queued_ = static_cast<std::uint16_t>(queued_ & ~(1u << sint));
+  } else {
+    youngest->next = message->next;
   }
+  message->next = nullptr;
   // From here on the owner may use the buffer again.
   message->owner->set_free(message->buffer);
 }

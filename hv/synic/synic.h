@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <optional>
 
+#include "hv/synic/event_ring.h"
 #include "hv/synic/queued_message.h"
+#include "hv/tlfs/intercepts.h"
 #include "hv/tlfs/messages.h"
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/status.h"
@@ -21,7 +23,8 @@
 namespace hv {
 
 /// The SINTs whose interrupt the caller requests at the local APIC: edge triggered, with the vector
-/// and auto-EOI of the SINT's register.
+/// and auto-EOI of the SINT's register. First, however, intercept() takes those that have a message
+/// for an interrupt.
 class SintSet {
  public:
   constexpr SintSet() = default;
@@ -30,6 +33,9 @@ class SintSet {
   [[nodiscard]] constexpr bool has(std::uint32_t sint) const { return ((bits_ >> sint) & 1) != 0; }
   constexpr void add(std::uint32_t sint) {
     bits_ = static_cast<std::uint16_t>(bits_ | (1u << sint));
+  }
+  constexpr void remove(std::uint32_t sint) {
+    bits_ = static_cast<std::uint16_t>(bits_ & ~(1u << sint));
   }
   constexpr void add(SintSet other) { bits_ = static_cast<std::uint16_t>(bits_ | other.bits_); }
   friend constexpr bool operator==(SintSet, SintSet) = default;
@@ -51,9 +57,10 @@ class Synic {
   };
 
   /// The pages are the hypervisor's own, zeroed, and stay for the Synic's life. Where the guest
-  /// sees them is the caller's business.
-  Synic(machine::Spn message_page, machine::Spn event_flags_page)
-      : message_page_(message_page), event_flags_page_(event_flags_page) {}
+  /// sees them is the caller's business. Only processors of the root have an event ring page; it is
+  /// page 0 for the others.
+  Synic(machine::Spn message_page, machine::Spn event_flags_page,
+        machine::Spn event_ring_page = machine::Spn());
   Synic(const Synic&) = delete;
   Synic& operator=(const Synic&) = delete;
 
@@ -67,8 +74,9 @@ class Synic {
   /// `msr` is one of has_msr().
   [[nodiscard]] std::uint64_t read(std::uint32_t msr) const;
   [[nodiscard]] WriteEffect write(std::uint32_t msr, std::uint64_t value);
-  /// Where the hypervisor puts the pages of a root's processor; enable bits stay clear.
-  void preset_pages(machine::Gpn message_page, machine::Gpn event_flags_page);
+  /// Where the hypervisor puts the pages of a root's processor: where they lie; enable bits stay
+  /// clear.
+  void preset_pages();
 
   [[nodiscard]] SintRegister sint(std::uint32_t index) const { return sints_[index]; }
   [[nodiscard]] OverlayPageRegister simp() const { return simp_; }
@@ -76,12 +84,16 @@ class Synic {
   [[nodiscard]] OverlayPageRegister sirbp() const { return sirbp_; }
   [[nodiscard]] machine::Spn message_page() const { return message_page_; }
   [[nodiscard]] machine::Spn event_flags_page() const { return event_flags_page_; }
+  [[nodiscard]] bool has_event_rings() const { return event_ring_page_ != machine::Spn(); }
 
-  /// Whether this processor is a target for messages: SynIC and message page enabled.
-  [[nodiscard]] bool accepts_messages() const;
+  /// Whether this processor is a target for messages to a SINT: SynIC and message page enabled,
+  /// and the SINT not a proxy.
+  [[nodiscard]] bool accepts_messages(std::uint32_t sint) const;
   /// Whether it is a target for event flags of a SINT: SynIC and flags page enabled, and the SINT
-  /// not masked.
+  /// neither masked nor a proxy.
   [[nodiscard]] bool accepts_events(std::uint32_t sint) const;
+  /// Likewise for the event ring of a SINT.
+  [[nodiscard]] bool accepts_doorbells(std::uint32_t sint) const;
 
   /// Queues a message for a SINT and delivers as far as that slot allows. The message is complete,
   /// its buffer marked busy and in no queue. `now_100ns` is the partition's reference time.
@@ -89,6 +101,11 @@ class Synic {
   /// Offers every empty slot the oldest message of its queue: after EOM, EOI, and what write()
   /// says.
   [[nodiscard]] SintSet deliver(std::uint64_t now_100ns);
+  /// Fills an empty slot that nobody waits for; the message needs no buffer. kInvalidSynicState if
+  /// accepts_messages() is false or the SINT is masked; kObjectInUse if the slot is full, which
+  /// then has the flag that makes the guest write EOM.
+  [[nodiscard]] Status post_at_once(std::uint32_t sint, const QueuedMessage& message,
+                                    SintSet& interrupts);
   [[nodiscard]] bool any_queued() const { return queued_ != 0; }
   [[nodiscard]] bool is_queued(std::uint32_t sint) const { return ((queued_ >> sint) & 1) != 0; }
 
@@ -99,24 +116,37 @@ class Synic {
   /// Sets an event flag; kInvalidSynicState, and nothing set, if accepts_events() is false.
   [[nodiscard]] Status signal(std::uint32_t sint, std::uint32_t flag, EventOutcome& outcome);
 
+  /// Puts the id of a doorbell port in the ring of a SINT; kInvalidSynicState if
+  /// accepts_doorbells() is false. `put` false: the ring is full.
+  [[nodiscard]] Status ring(std::uint32_t sint, PortId port, bool& put, SintSet& interrupts);
+
+  /// A SINT that is to be intercepted has a message in SINT0 for an interrupt (TLFS
+  /// HvMessageTypeSynicSintIntercept): what is left are the SINTs that interrupt. What happens
+  /// again before that message is in its slot is told once.
+  [[nodiscard]] SintSet intercept(SintSet sints);
+
   /// Drops the queued messages of one owner and frees their buffers: a port is deleted, a virtual
   /// processor goes away.
   void drop(const MessageOwner& owner);
 
  private:
-  struct Queue {
-    QueuedMessage* first = nullptr;
-    QueuedMessage* last = nullptr;
-  };
-
   [[nodiscard]] WriteEffect write_sint(std::uint32_t sint, std::uint64_t value);
   [[nodiscard]] bool deliver_one(std::uint32_t sint, std::uint64_t now_100ns);
   [[nodiscard]] bool deliver_first(std::uint32_t sint, std::uint64_t now_100ns);
   [[nodiscard]] bool slot_is_free(machine::Spa slot) const;
+  [[nodiscard]] bool is_enabled() const { return (scontrol_ & kScontrolEnable) != 0; }
+  [[nodiscard]] bool is_open(std::uint32_t sint) const {
+    return !sints_[sint].masked() || sints_[sint].polling();
+  }
+  void prepare_payload(const QueuedMessage& message);
+  [[nodiscard]] bool has_more(const QueuedMessage& message) const;
   void fill_slot(machine::Spa slot, const QueuedMessage& message, bool more_pending,
                  std::uint64_t now_100ns) const;
   [[nodiscard]] machine::Spa slot_address(std::uint32_t sint) const {
     return machine::Spa(message_page_) + sint * kMessageSlotBytes;
+  }
+  [[nodiscard]] QueuedMessage* first(std::uint32_t sint) const {
+    return queues_[sint] == nullptr ? nullptr : queues_[sint]->next;
   }
   void append(std::uint32_t sint, QueuedMessage& message);
   void remove_first(std::uint32_t sint);
@@ -128,9 +158,17 @@ class Synic {
   OverlayPageRegister siefp_;
   OverlayPageRegister sirbp_;
   std::array<SintRegister, kSintCount> sints_{};
-  std::array<Queue, kSintCount> queues_{};
+  /// The youngest message of each queue, which leads to the oldest.
+  std::array<QueuedMessage*, kSintCount> queues_{};
   std::uint16_t queued_ = 0;
+  /// Intercepted SINTs that the message of their own has not told of yet.
+  SintSet intercepted_;
+  machine::Spn event_ring_page_;
+  EventRing event_ring_;
+  MessageOwner intercept_owner_;
+  SynicSintInterceptMessage intercept_payload_;
+  QueuedMessage intercept_message_;
 };
-static_assert(sizeof(Synic) <= 512);
+static_assert(sizeof(Synic) <= 440);
 
 }  // namespace hv

@@ -24,7 +24,7 @@ SyntheticTimers::SyntheticTimers() {
     Timer& timer = timers_[index];
     timer.message.owner = &message_owner_;
     timer.message.buffer = index;
-    timer.message.stamped_on_delivery = true;
+    timer.message.on_delivery = OnDelivery::kTime;
     timer.message.header.type = MessageType::kTimerExpired;
     timer.message.header.payload_size = sizeof(TimerExpiredPayload);
     timer.message.payload = reinterpret_cast<const std::byte*>(&timer.payload);

@@ -1,6 +1,7 @@
 // The synthetic interrupt controller's registers and pages (TLFS "Synthetic Interrupt Controller").
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -38,6 +39,21 @@ static_assert(sizeof(SintRegister) == 8);
 inline constexpr std::uint32_t kEventFlagsPerSint = 2048;
 inline constexpr std::uint32_t kEventFlagsAreaBytes = kEventFlagsPerSint / 8;
 static_assert(kEventFlagsAreaBytes * kSintCount == 4096);
+
+/// One of the 16 rings of the event ring page, of a root's processor: ring n belongs to SINT n.
+struct EventRingLayout {
+  static constexpr std::uint32_t kEntries = 63;
+  /// Set by the hypervisor when it signals, cleared by the root when it has emptied the ring.
+  std::uint8_t signal_masked = 0;
+  std::uint8_t ring_full = 0;
+  std::uint16_t reserved = 0;
+  /// Port ids; 0 is an empty entry.
+  std::array<std::uint32_t, kEntries> entries{};
+};
+static_assert(sizeof(EventRingLayout) == 256);
+static_assert(offsetof(EventRingLayout, ring_full) == 1);
+static_assert(offsetof(EventRingLayout, entries) == 4);
+static_assert(sizeof(EventRingLayout) * kSintCount == 4096);
 
 /// The head of the VP assist page (TLFS "Virtual Processor Assist Page").
 struct VpAssistPage {

@@ -104,7 +104,7 @@ struct Post : Command {
   void run(const Model& model, System& system) const override {
     Model next = model;
     const std::set<std::uint32_t> expected = act(next);
-    RC_ASSERT(system.synic.accepts_messages());
+    RC_ASSERT(system.synic.accepts_messages(sint));
     hv::QueuedMessage* const message = system.source.make(next.posted);
     RC_ASSERT(message != nullptr);
     check_interrupts(system.synic.post(sint, *message, 0), expected);
@@ -173,7 +173,7 @@ struct Enable : Command {
     } else {
       static_cast<void>(system.synic.write(hv::kMsrScontrol, 0));
     }
-    RC_ASSERT(system.synic.accepts_messages() == enabled);
+    RC_ASSERT(system.synic.accepts_messages(kFirstSint) == enabled);
     check_interrupts(system.synic.deliver(0), expected);
     check_slots(next, system);
   }

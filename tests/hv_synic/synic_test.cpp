@@ -187,17 +187,17 @@ TEST_CASE("a polled SINT gets messages and flags without interrupts", "[hv][syni
 TEST_CASE("a processor without SynIC or message page is no target, and what is queued waits",
           "[hv][synic]") {
   Ready ready;
-  CHECK(ready.synic.accepts_messages());
+  CHECK(ready.synic.accepts_messages(2));
   SECTION("SynIC disabled") {
     static_cast<void>(ready.synic.write(hv::kMsrScontrol, 0));
-    CHECK_FALSE(ready.synic.accepts_messages());
+    CHECK_FALSE(ready.synic.accepts_messages(2));
     static_cast<void>(ready.synic.post(2, *ready.source.make(1), 0));
     CHECK_FALSE(synic_test::take(ready.memory, 2));
     static_cast<void>(ready.synic.write(hv::kMsrScontrol, 1));
   }
   SECTION("message page disabled") {
     static_cast<void>(ready.synic.write(hv::kMsrSimp, 0x5000));
-    CHECK_FALSE(ready.synic.accepts_messages());
+    CHECK_FALSE(ready.synic.accepts_messages(2));
     static_cast<void>(ready.synic.post(2, *ready.source.make(1), 0));
     CHECK_FALSE(synic_test::take(ready.memory, 2));
     static_cast<void>(ready.synic.write(hv::kMsrSimp, 0x5001));
@@ -273,7 +273,7 @@ TEST_CASE("a timer message carries the time when it reached the slot", "[hv][syn
   message.owner = &owner;
   message.header.type = hv::MessageType::kTimerExpired;
   message.header.payload_size = sizeof(payload);
-  message.stamped_on_delivery = true;
+  message.on_delivery = hv::OnDelivery::kTime;
   message.payload = reinterpret_cast<const std::byte*>(&payload);
   static_cast<void>(ready.synic.post(2, *ready.source.make(1), 0));
   owner.set_busy(0);

@@ -190,7 +190,7 @@ TEST_CASE("a message timer has one message under way at most", "[hv][timer]") {
   REQUIRE(expiration->message != nullptr);
   CHECK(expiration->message->header.type == hv::MessageType::kTimerExpired);
   CHECK(expiration->message->header.payload_size == 24);
-  CHECK(expiration->message->stamped_on_delivery);
+  CHECK(expiration->message->on_delivery == hv::OnDelivery::kTime);
   const auto* payload =
       reinterpret_cast<const hv::TimerExpiredPayload*>(expiration->message->payload);
   CHECK(payload->timer_index == 2);
