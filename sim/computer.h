@@ -147,15 +147,15 @@ class Computer final : private BoardHost, private HashListener {
     }
     return result;
   }
-  /// The executing guest exits at the operation under way, of `length` bytes; returns when it is
+  /// The executing guest exits at the operation under way, an `instruction`; returns when it is
   /// entered again, maybe on another processor, and an event of the entry has been delivered. An
   /// injected exception is put into `caught`, if given, instead of delivered.
-  [[gnu::always_inline]] Resume exit_guest(const vtx::Exit& cause, std::uint32_t length,
+  [[gnu::always_inline]] Resume exit_guest(const vtx::Exit& cause, Instruction instruction,
                                            machine::Exception* caught = nullptr) {
     Context& guest = context();
-    begin_exit(cause, length);
+    begin_exit(cause, instruction);
     guest.fiber.switch_to(here_->hypervisor->fiber);
-    return end_exit(guest, length, caught);
+    return end_exit(guest, instruction.length, caught);
   }
   /// An event goes through the executing guest's interrupt table, as a nested call.
   void deliver(const vtx::Event& event);
@@ -297,7 +297,7 @@ class Computer final : private BoardHost, private HashListener {
     }
   }
   void end_span();
-  void begin_exit(const vtx::Exit& cause, std::uint32_t length);
+  void begin_exit(const vtx::Exit& cause, Instruction instruction);
   [[nodiscard]] Resume end_exit(Context& guest, std::uint32_t length, machine::Exception* caught);
   [[nodiscard]] bool take_guest_event();
   [[nodiscard]] Context* find_guest(LogicalProcessor& processor,

@@ -12,6 +12,7 @@
 
 #include "machine/common.h"
 #include "sim/fiber.h"
+#include "sim/instructions.h"
 #include "sim/vtx/exits.h"
 #include "sim/vtx/vmcs.h"
 #include "sim/world.h"
@@ -75,8 +76,11 @@ struct Context {
         guest(owner.kernel != nullptr) {}
 
   [[nodiscard]] bool is_guest() const { return guest; }
-  /// Where the guest stands, in the only form that software above the seam sees.
-  [[nodiscard]] std::uint64_t rip() const { return rip_base | ((position << 4) & rip_mask); }
+  /// Where the guest stands, in the only form that software above the seam sees: the instruction
+  /// that it executes is at its offset in every page that a guest can stand in.
+  [[nodiscard]] std::uint64_t rip(Instruction instruction = instructions::kNone) const {
+    return rip_base | ((position << machine::kPageShift) & rip_mask) | instruction.offset;
+  }
   [[nodiscard]] static bool is_synthetic(std::uint64_t rip) { return (rip >> 46) == 1; }
   /// The same of a guest that was started outside of IA-32e mode, where RIP has 32 bits.
   [[nodiscard]] static bool is_synthetic_32(std::uint64_t rip) { return (rip >> 31) == 1; }
@@ -87,7 +91,7 @@ struct Context {
   }
   void stand_in_32_bits() {
     rip_base = kSyntheticRip32 | (std::uint64_t{id} << kPositionBits32);
-    rip_mask = (1u << kPositionBits32) - 1;
+    rip_mask = 0;
   }
 
   /// Stacks begin at different lines of a page; those of guests, of which there can be many and
@@ -106,7 +110,7 @@ struct Context {
   const std::uint32_t id;
   const bool guest;
   std::uint64_t rip_base = kSyntheticRip | (std::uint64_t{id} << kPositionBits);
-  std::uint64_t rip_mask = (1u << kPositionBits) - 1;
+  std::uint64_t rip_mask = (1u << kPositionBits) - machine::kPageSize;
   bool boot_processor = false;
   /// The processor that runs it; null while it is not entered.
   LogicalProcessor* on = nullptr;

@@ -208,13 +208,16 @@ Context& Computer::start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel
   return guest;
 }
 
-void Computer::begin_exit(const vtx::Exit& cause, std::uint32_t length) {
+void Computer::begin_exit(const vtx::Exit& cause, Instruction instruction) {
   Context& guest = context();
   LogicalProcessor& processor = *here_;
-  guest.exit_rip = guest.rip();
-  guest.exit_length = length;
+  guest.exit_rip = guest.rip(instruction);
+  guest.exit_length = instruction.length;
   processor.vtx.guest().rip = guest.exit_rip;
-  processor.vtx.exit(cause, length, now_tsc());
+  // Of an access that the EPT refuses nobody is told the length (SDM vol. 3 27.2.4).
+  const bool has_length = cause.reason != vmx::ExitReason::kEptViolation &&
+                          cause.reason != vmx::ExitReason::kEptMisconfiguration;
+  processor.vtx.exit(cause, has_length ? instruction.length : 0, now_tsc());
   processor.now += cost::kVmExit;
   ++result_.vm_exits[static_cast<std::size_t>(cause.reason) % result_.vm_exits.size()];
   guest.on = nullptr;
@@ -258,7 +261,7 @@ void Computer::deliver(const vtx::Event& event) {
   }
   while (handler == nullptr) {
     // No gate: a double fault without a gate either.
-    static_cast<void>(exit_guest(here_->vtx.triple_fault(), 0));
+    static_cast<void>(exit_guest(here_->vtx.triple_fault(), instructions::kNone));
   }
   ++result_.interrupts_delivered;
   record(Operation::kInterrupt, event.vector, event.error_code, 0);
@@ -286,7 +289,7 @@ Resume Computer::raise(const machine::Exception& exception, machine::Exception* 
   }
   const vtx::Event event = event_of(exception);
   if (const auto exit = here_->vtx.exception(event)) {
-    return exit_guest(*exit, 0, caught);
+    return exit_guest(*exit, instructions::kNone, caught);
   }
   if (caught != nullptr) {
     return Resume::kFault;
@@ -329,7 +332,7 @@ bool Computer::take_guest_event() {
   if (next == vtx::NextEvent::kExitExternalInterrupt && processor.vtx.acknowledges_interrupts()) {
     vector = processor.apic.acknowledge();
   }
-  static_cast<void>(exit_guest(processor.vtx.exit_for(next, vector), 0));
+  static_cast<void>(exit_guest(processor.vtx.exit_for(next, vector), instructions::kNone));
   return true;
 }
 

@@ -1,5 +1,6 @@
-// Images of kernels that run natively: the header that metal has too, and an entry page that names
-// the program instead of holding its code.
+// Images of kernels that run natively: the header and page tables that metal has too, and an entry
+// page that names the program instead of holding its code. Behind the names it has the instructions
+// that the program's operations stand for (instructions.h).
 #pragma once
 
 #include <cstddef>
@@ -26,7 +27,7 @@ inline constexpr std::size_t kEntryMarkerBytes = 16;
 [[nodiscard]] std::optional<EntryMarker> read_marker(
     std::span<const std::byte, kEntryMarkerBytes> bytes);
 
-/// Header, entry page and an empty root page table; boot page, stacks and arena follow in memory.
+/// Header, entry page and page tables; boot page, stacks and arena follow in memory.
 [[nodiscard]] Bytes build_image(const GuestProgram& program);
 
 }  // namespace sim

@@ -14,13 +14,9 @@ using sim::Computer;
 using sim::Operation;
 using sim::Resume;
 namespace cost = sim::cost;
+namespace instructions = sim::instructions;
 
 namespace {
-
-// Lengths of the instructions: CPUID, RDMSR, WRMSR, RDTSC, PAUSE 2; HLT and IN/OUT by DX 1, those
-// of 16 bits with a prefix.
-constexpr std::uint32_t kTwoBytes = 2;
-constexpr std::uint32_t kHltBytes = 1;
 
 constexpr Exception kGeneralProtection{x86::kVectorGeneralProtection, 0};
 
@@ -47,7 +43,7 @@ Resume rdmsr(std::uint32_t msr, std::uint64_t& value, Exception* caught) {
       found = sim::read_physical_msr(self, here, msr);
     } else if (const auto exit = here.vtx.rdmsr(msr)) {
       here.registers.rcx = msr;
-      resume = self.exit_guest(*exit, kTwoBytes, caught);
+      resume = self.exit_guest(*exit, instructions::kRdmsr, caught);
       if (resume == Resume::kComplete) {
         found = joined(self.here().registers);
       } else if (resume == Resume::kRetry) {
@@ -86,7 +82,7 @@ Resume wrmsr(std::uint32_t msr, std::uint64_t value, Exception* caught) {
       here.registers.rcx = msr;
       here.registers.rax = value & 0xFFFF'FFFF;
       here.registers.rdx = value >> 32;
-      resume = self.exit_guest(*exit, kTwoBytes, caught);
+      resume = self.exit_guest(*exit, instructions::kWrmsr, caught);
       if (resume == Resume::kRetry) {
         msr = static_cast<std::uint32_t>(self.here().registers.rcx);
         value = joined(self.here().registers);
@@ -115,8 +111,6 @@ Resume wrmsr(std::uint32_t msr, std::uint64_t value, Exception* caught) {
 /// What the accumulator's low bytes are after IN, and what OUT takes of it.
 constexpr std::uint64_t mask_of(std::uint32_t size) { return (std::uint64_t{1} << (8 * size)) - 1; }
 
-constexpr std::uint32_t io_length(std::uint32_t size) { return size == 2 ? 2 : 1; }
-
 std::uint32_t port_in(std::uint16_t port, std::uint8_t size) {
   Computer& self = computer();
   for (;;) {
@@ -126,7 +120,7 @@ std::uint32_t port_in(std::uint16_t port, std::uint8_t size) {
     if (self.context().is_guest()) {
       if (const auto exit = here.vtx.io({.port = port, .size_bytes = size, .in = true})) {
         here.registers.rdx = port;
-        if (self.exit_guest(*exit, io_length(size)) == Resume::kRetry) {
+        if (self.exit_guest(*exit, instructions::in(size)) == Resume::kRetry) {
           port = static_cast<std::uint16_t>(self.here().registers.rdx);
           continue;
         }
@@ -149,7 +143,7 @@ void port_out(std::uint16_t port, std::uint8_t size, std::uint32_t value) {
       if (const auto exit = here.vtx.io({.port = port, .size_bytes = size, .in = false})) {
         here.registers.rdx = port;
         here.registers.rax = value;
-        if (self.exit_guest(*exit, io_length(size)) == Resume::kRetry) {
+        if (self.exit_guest(*exit, instructions::out(size)) == Resume::kRetry) {
           port = static_cast<std::uint16_t>(self.here().registers.rdx);
           value = static_cast<std::uint32_t>(self.here().registers.rax & mask_of(size));
           continue;
@@ -190,7 +184,7 @@ void halt_guest() {
   bool halted = false;
   while (!halted) {
     if (const auto exit = self.here().vtx.hlt()) {
-      halted = self.exit_guest(*exit, kHltBytes) == Resume::kComplete;
+      halted = self.exit_guest(*exit, instructions::kHlt) == Resume::kComplete;
     } else {
       self.here().vtx.guest().activity = vmx::kActivityHlt;
       halted = true;
@@ -238,7 +232,7 @@ CpuidResult cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
     } else if (const auto exit = here.vtx.cpuid()) {
       here.registers.rax = leaf;
       here.registers.rcx = subleaf;
-      const Resume resume = self.exit_guest(*exit, kTwoBytes);
+      const Resume resume = self.exit_guest(*exit, instructions::kCpuid);
       const GuestRegisters& registers = self.here().registers;
       if (resume == Resume::kRetry) {
         leaf = static_cast<std::uint32_t>(registers.rax);
@@ -298,7 +292,7 @@ std::uint64_t read_tsc() {
     std::uint64_t value = self.now_tsc();
     if (self.context().is_guest()) {
       if (const auto exit = here.vtx.rdtsc()) {
-        if (self.exit_guest(*exit, kTwoBytes) == Resume::kRetry) {
+        if (self.exit_guest(*exit, instructions::kRdtsc) == Resume::kRetry) {
           continue;
         }
         value = joined(self.here().registers);
@@ -321,7 +315,7 @@ void pause() {
   self.pass(cost::kPause);
   if (self.context().is_guest()) {
     while (const auto exit = self.here().vtx.pause()) {
-      if (self.exit_guest(*exit, kTwoBytes) == Resume::kComplete) {
+      if (self.exit_guest(*exit, instructions::kPause) == Resume::kComplete) {
         break;
       }
     }

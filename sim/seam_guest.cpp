@@ -18,14 +18,9 @@ using sim::Operation;
 using sim::Resume;
 using sim::vtx::Access;
 namespace cost = sim::cost;
+namespace instructions = sim::instructions;
 
 namespace {
-
-// MOV and LOCK CMPXCHG by RDI; REP MOVSB and REP STOSB; VMCALL.
-constexpr std::uint32_t kMoveBytes = 3;
-constexpr std::uint32_t kLockedBytes = 4;
-constexpr std::uint32_t kStringBytes = 2;
-constexpr std::uint32_t kVmcallBytes = 3;
 
 // What is rare is in functions of its own, so that the rest needs no frame.
 
@@ -58,7 +53,7 @@ template <class Word>
       return load_at<Word>(self, address, *where);
     }
     self.here().registers.rdi = address.value();
-    if (self.exit_guest(where.error(), kMoveBytes) == Resume::kComplete) {
+    if (self.exit_guest(where.error(), instructions::load<Word>()) == Resume::kComplete) {
       const auto value = static_cast<Word>(self.here().registers.rax);
       return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
     }
@@ -100,7 +95,7 @@ template <class Word>
     }
     self.here().registers.rdi = address.value();
     self.here().registers.rax = value;
-    if (self.exit_guest(where.error(), kMoveBytes) == Resume::kComplete) {
+    if (self.exit_guest(where.error(), instructions::store<Word>()) == Resume::kComplete) {
       self.record(Operation::kStore, address.value(), sizeof(Word), value);
       return;
     }
@@ -142,10 +137,16 @@ Word modify(Operation kind, Gpa address, std::type_identity_t<Word> operand, Cha
       }
       break;
     }
+    // XCHG has the old value in RDX, CMPXCHG in RAX.
+    const bool exchanges = kind == Operation::kExchange;
+    const sim::Instruction instruction = exchanges           ? instructions::kExchange32
+                                         : sizeof(Word) == 4 ? instructions::kCompareExchange32
+                                                             : instructions::kCompareExchange64;
     self.here().registers.rdi = address.value();
     self.here().registers.rdx = operand;
-    if (self.exit_guest(where.error(), kLockedBytes) == Resume::kComplete) {
-      before = static_cast<Word>(self.here().registers.rax);
+    if (self.exit_guest(where.error(), instruction) == Resume::kComplete) {
+      const GuestRegisters& after = self.here().registers;
+      before = static_cast<Word>(exchanges ? after.rdx : after.rax);
       break;
     }
     address = Gpa(self.here().registers.rdi);
@@ -161,6 +162,8 @@ void for_each_page(Gpa address, std::uint64_t size_bytes, Access access, Operati
   Computer& self = *sim::current_computer;
   self.require_guest("copy");
   const bool reads = access == Access::kRead;
+  const sim::Instruction instruction =
+      record_as == Operation::kFillMemory ? instructions::kFillString : instructions::kMoveString;
   std::uint64_t done = 0;
   self.pass(cost::kCopySetUp);
   while (done < size_bytes) {
@@ -172,7 +175,7 @@ void for_each_page(Gpa address, std::uint64_t size_bytes, Access access, Operati
       GuestRegisters& registers = self.here().registers;
       (reads ? registers.rsi : registers.rdi) = at.value();
       registers.rcx = size_bytes - done;
-      if (self.exit_guest(where.error(), kStringBytes) == Resume::kComplete) {
+      if (self.exit_guest(where.error(), instruction) == Resume::kComplete) {
         return;
       }
       continue;
@@ -284,7 +287,7 @@ void require_vmcall(Computer& self, Spa where) {
 }
 
 [[gnu::noinline]] Resume fault_at_fetch(Computer& self, const sim::vtx::Exit& exit) {
-  return self.exit_guest(exit, 0);
+  return self.exit_guest(exit, instructions::kNone);
 }
 
 }  // namespace
@@ -304,7 +307,7 @@ std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
     Resume resume = Resume::kRetry;
     if (where) [[likely]] {
       require_vmcall(self, *where);
-      resume = self.exit_guest({.reason = vmx::ExitReason::kVmcall}, kVmcallBytes);
+      resume = self.exit_guest({.reason = vmx::ExitReason::kVmcall}, instructions::kVmcall);
     } else {
       resume = fault_at_fetch(self, where.error());
     }
