@@ -5,6 +5,7 @@
 // try_ form returns that exception and changes nothing.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -58,6 +59,24 @@ void out_u32(std::uint16_t port, std::uint32_t value);
 
 /// RDTSC: ticks of the time-stamp counter.
 [[nodiscard]] std::uint64_t read_tsc();
+
+/// XMM0 to XMM5, each as its low and its high quadword.
+struct XmmRegisters {
+  std::array<std::uint64_t, 12> quadwords{};
+  friend constexpr bool operator==(const XmmRegisters&, const XmmRegisters&) = default;
+};
+
+/// MOVUPS from and to XMM0 ... XMM5 of the executing processor, whose CR4.OSFXSR is set (#UD
+/// otherwise). No program above the seam computes with them: what is in them stays until someone
+/// writes them, or another virtual processor's state is restored over them.
+void read_xmm(XmmRegisters& registers);
+void write_xmm(const XmmRegisters& registers);
+
+/// XGETBV and XSETBV of XCR0, the processor's extended states in use (SDM vol. 1 13.3). #UD where
+/// CR4.OSXSAVE is clear, #GP(0) for a value that the processor refuses. In a guest writing always
+/// exits to the hypervisor.
+[[nodiscard]] std::uint64_t read_xcr0();
+[[nodiscard]] std::expected<void, Exception> try_write_xcr0(std::uint64_t value);
 
 /// MFENCE: every store before it is visible to all processors before any load after it.
 void fence();

@@ -48,6 +48,17 @@ void fill_memory(Gpa to, std::uint64_t size_bytes, std::uint8_t value);
 /// whatever bytes are there. #UD in what the interface calls an illegal mode.
 std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input, std::uint64_t output);
 
+/// RDX and R8 of a hypercall, before and after.
+struct HypercallRegisters {
+  std::uint64_t rdx = 0;
+  std::uint64_t r8 = 0;
+};
+
+/// The same with the registers from after the call, which is where a fast call's output begins.
+/// What goes in XMM registers is put there before and fetched after (write_xmm, read_xmm).
+std::uint64_t hypercall_in_registers(Gpa page, std::uint64_t control,
+                                     HypercallRegisters& registers);
+
 /// Where the calling kernel's image header (image.h) lies.
 [[nodiscard]] Gpa image_base();
 

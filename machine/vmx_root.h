@@ -96,6 +96,13 @@ enum class EntryKind : std::uint8_t { kLaunch, kResume };
 /// bit 31) brought control back and the exit fields of the VMCS are valid; otherwise no guest ran.
 [[nodiscard]] VmxResult enter_guest(EntryKind kind, GuestRegisters& registers);
 
+/// XSAVEOPT and XRSTOR in the standard format (SDM vol. 1 13.4, 13.8, 13.9) of those `components`
+/// that XCR0 has. A component in its initial state is not written: XSTATE_BV tells so. `area` is
+/// aligned to 64 bytes and as large as CPUID leaf 0DH says; an area that the processor does not
+/// take is a defect of the hypervisor.
+void save_extended_state(Spa area, std::uint64_t components);
+void restore_extended_state(Spa area, std::uint64_t components);
+
 enum class InveptKind : std::uint8_t { kSingleContext = 1, kAllContexts = 2 };
 enum class InvvpidKind : std::uint8_t { kAddress = 0, kSingleContext = 1, kAllContexts = 2 };
 

@@ -2,6 +2,7 @@
 // x2APIC registers (SDM vol. 3 2.5, 10.12; vol. 4).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace machine::x86 {
@@ -77,6 +78,9 @@ inline constexpr std::uint64_t kLvtTimerTscDeadline = 2u << 17;
 
 // Control registers.
 inline constexpr std::uint64_t kCr0Pe = 1u << 0;
+inline constexpr std::uint64_t kCr0Mp = 1u << 1;
+inline constexpr std::uint64_t kCr0Em = 1u << 2;
+inline constexpr std::uint64_t kCr0Ts = 1u << 3;
 inline constexpr std::uint64_t kCr0Et = 1u << 4;
 inline constexpr std::uint64_t kCr0Ne = 1u << 5;
 inline constexpr std::uint64_t kCr0Wp = 1u << 16;
@@ -85,12 +89,35 @@ inline constexpr std::uint64_t kCr0Cd = 1u << 30;
 inline constexpr std::uint64_t kCr0Pg = 1u << 31;
 inline constexpr std::uint64_t kCr4Pae = 1u << 5;
 inline constexpr std::uint64_t kCr4Pge = 1u << 7;
+inline constexpr std::uint64_t kCr4Osfxsr = 1u << 9;
+inline constexpr std::uint64_t kCr4Osxmmexcpt = 1u << 10;
 inline constexpr std::uint64_t kCr4Vmxe = 1u << 13;
+inline constexpr std::uint64_t kCr4Osxsave = 1u << 18;
 inline constexpr std::uint64_t kEferLme = 1u << 8;
 inline constexpr std::uint64_t kEferLma = 1u << 10;
 inline constexpr std::uint64_t kEferNxe = 1u << 11;
 inline constexpr std::uint64_t kRflagsFixed = 1u << 1;
 inline constexpr std::uint64_t kRflagsIf = 1u << 9;
+
+// Extended state components, as bits of XCR0 (SDM vol. 1 13.1), and CPUID's leaf of them.
+inline constexpr std::uint64_t kXcr0X87 = 1u << 0;
+inline constexpr std::uint64_t kXcr0Sse = 1u << 1;
+inline constexpr std::uint64_t kXcr0Avx = 1u << 2;
+inline constexpr std::uint64_t kXcr0Avx512 = 7u << 5;  // opmask, ZMM_Hi256, Hi16_ZMM
+inline constexpr std::uint32_t kCpuidExtendedState = 0xD;
+
+// The XSAVE area in the standard format (SDM vol. 1 13.4): legacy region, header, components.
+inline constexpr std::size_t kXsaveFcw = 0;
+inline constexpr std::size_t kXsaveMxcsr = 24;
+inline constexpr std::size_t kXsaveMxcsrMask = 28;
+inline constexpr std::size_t kXsaveSt0 = 32;
+inline constexpr std::size_t kXsaveXmm0 = 160;
+inline constexpr std::size_t kXsaveHeader = 512;  // XSTATE_BV first
+inline constexpr std::size_t kXsaveHeaderBytes = 64;
+inline constexpr std::uint16_t kFcwInitial = 0x037F;
+inline constexpr std::uint32_t kMxcsrInitial = 0x1F80;
+/// What an MXCSR_MASK of zero stands for (SDM vol. 1 11.6.6).
+inline constexpr std::uint32_t kMxcsrMaskDefault = 0xFFBF;
 
 // Exception vectors.
 inline constexpr std::uint8_t kVectorDebug = 1;

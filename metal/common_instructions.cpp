@@ -122,6 +122,52 @@ std::uint64_t read_tsc() {
   return (static_cast<std::uint64_t>(high) << 32) | low;
 }
 
+__attribute__((naked)) void read_xmm(XmmRegisters&) {
+  asm(R"(
+    movups %xmm0, (%rdi)
+    movups %xmm1, 16(%rdi)
+    movups %xmm2, 32(%rdi)
+    movups %xmm3, 48(%rdi)
+    movups %xmm4, 64(%rdi)
+    movups %xmm5, 80(%rdi)
+    ret)");
+  __builtin_unreachable();
+}
+
+__attribute__((naked)) void write_xmm(const XmmRegisters&) {
+  asm(R"(
+    movups (%rdi), %xmm0
+    movups 16(%rdi), %xmm1
+    movups 32(%rdi), %xmm2
+    movups 48(%rdi), %xmm3
+    movups 64(%rdi), %xmm4
+    movups 80(%rdi), %xmm5
+    ret)");
+  __builtin_unreachable();
+}
+
+std::uint64_t read_xcr0() {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0) : "memory");
+  return (static_cast<std::uint64_t>(high) << 32) | low;
+}
+
+__attribute__((naked)) std::expected<void, Exception> try_write_xcr0(std::uint64_t) {
+  asm(R"(
+    xorl %ecx, %ecx
+    movl %edi, %eax
+    movq %rdi, %rdx
+    shrq $32, %rdx
+  1:xsetbv
+    movl $1, %edx
+  2:ret
+    .pushsection .metal_fixups, "a"
+    .quad 1b, 2b
+    .popsection)");
+  __builtin_unreachable();
+}
+
 void fence() { asm volatile("mfence" : : : "memory"); }
 
 void pause() { asm volatile("pause" : : : "memory"); }

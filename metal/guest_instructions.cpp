@@ -1,6 +1,8 @@
 // The guest link set of the seam (machine/guest.h), instruction by instruction.
 #include "machine/guest.h"
 
+#include <cstddef>
+
 #include "metal/memory_instructions.h"
 
 // The image's first byte, from its linker script.
@@ -57,12 +59,29 @@ void fill_memory(Gpa to, std::uint64_t size_bytes, std::uint8_t value) {
   metal::fill_bytes(metal::word_at<std::byte>(to), size_bytes, value);
 }
 
+static_assert(offsetof(HypercallRegisters, r8) == 8);
+
 // A jump: the page's own RET returns to the caller of this function.
 __attribute__((naked)) std::uint64_t hypercall(Gpa, std::uint64_t, std::uint64_t, std::uint64_t) {
   asm(R"(
     movq %rcx, %r8
     movq %rsi, %rcx
     jmp *%rdi)");
+  __builtin_unreachable();
+}
+
+__attribute__((naked)) std::uint64_t hypercall_in_registers(Gpa, std::uint64_t,
+                                                            HypercallRegisters&) {
+  asm(R"(
+    pushq %rdx
+    movq %rsi, %rcx
+    movq 8(%rdx), %r8
+    movq (%rdx), %rdx
+    call *%rdi
+    popq %rcx
+    movq %rdx, (%rcx)
+    movq %r8, 8(%rcx)
+    ret)");
   __builtin_unreachable();
 }
 

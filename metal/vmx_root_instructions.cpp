@@ -134,6 +134,22 @@ void vmwrite(Vmcs32 field, std::uint32_t value) { write_field(field, value); }
 void vmwrite(Vmcs64 field, std::uint64_t value) { write_field(field, value); }
 void vmwrite(VmcsNatural field, std::uint64_t value) { write_field(field, value); }
 
+void save_extended_state(Spa area, std::uint64_t components) {
+  asm volatile("xsaveopt64 (%0)"
+               :
+               : "r"(area.value()), "a"(static_cast<std::uint32_t>(components)),
+                 "d"(static_cast<std::uint32_t>(components >> 32))
+               : "memory");
+}
+
+void restore_extended_state(Spa area, std::uint64_t components) {
+  asm volatile("xrstor64 (%0)"
+               :
+               : "r"(area.value()), "a"(static_cast<std::uint32_t>(components)),
+                 "d"(static_cast<std::uint32_t>(components >> 32))
+               : "memory");
+}
+
 __attribute__((naked)) VmxResult invept(InveptKind, std::uint64_t) {
   asm(R"(
     pushq $0

@@ -15,6 +15,9 @@ inline constexpr Nanoseconds kWriteMsr = 80;       // WRMSR, x2APIC registers in
 inline constexpr Nanoseconds kCpuid = 50;          // CPUID outside of a guest
 inline constexpr Nanoseconds kReadTsc = 10;        // RDTSC
 inline constexpr Nanoseconds kPause = 45;          // PAUSE
+inline constexpr Nanoseconds kXmm = 2;             // XMM0 to XMM5 from or to memory
+inline constexpr Nanoseconds kReadXcr0 = 5;        // XGETBV
+inline constexpr Nanoseconds kWriteXcr0 = 25;      // XSETBV outside of a guest
 inline constexpr Nanoseconds kHypercallEntry = 5;  // CALL of the page, before VMCALL exits
 
 // Seen by others.
@@ -30,7 +33,8 @@ inline constexpr Nanoseconds kPort = 1000;  // IN and OUT of a legacy device
 inline constexpr Nanoseconds kVmxControl = 100;  // VMXON, VMCLEAR, VMPTRLD
 inline constexpr Nanoseconds kVmEntry = 450;
 inline constexpr Nanoseconds kVmExit = 550;
-inline constexpr Nanoseconds kInvalidate = 200;  // INVEPT, INVVPID
+inline constexpr Nanoseconds kExtendedState = 40;  // XSAVEOPT, XRSTOR
+inline constexpr Nanoseconds kInvalidate = 200;    // INVEPT, INVVPID
 
 // Interrupts.
 inline constexpr Nanoseconds kInterruptDelivery = 150;

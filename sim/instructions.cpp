@@ -39,6 +39,7 @@ constexpr auto kCodes = std::to_array<Code>({
     {instructions::kCompareExchange64, {0xF0, 0x48, 0x0F, 0xB1, 0x17}},
     {instructions::kMoveString, {0xF3, 0xA4}},
     {instructions::kFillString, {0xF3, 0xAA}},
+    {instructions::kXsetbv, {0x0F, 0x01, 0xD1}},
 });
 
 constexpr std::byte kNop{0x90};

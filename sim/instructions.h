@@ -60,6 +60,8 @@ inline constexpr Instruction kCompareExchange64 = at_slot(24, 5);
 inline constexpr Instruction kMoveString = at_slot(25, 2);
 inline constexpr Instruction kFillString = at_slot(26, 2);
 
+inline constexpr Instruction kXsetbv = at_slot(27, 3);
+
 template <class Word>
 [[nodiscard]] constexpr Instruction load() {
   constexpr std::array kBySize = {kLoad8, kLoad16, Instruction{}, kLoad32};

@@ -7,6 +7,7 @@
 #include "machine/vmx_root.h"
 #include "sim/context.h"
 #include "sim/event_queue.h"
+#include "sim/extended_registers.h"
 #include "sim/local_apic.h"
 #include "sim/vtx/platform.h"
 #include "sim/vtx/processor.h"
@@ -65,6 +66,8 @@ class LogicalProcessor final : private vtx::Platform, private ApicHost, private 
   Span span;
   /// While a guest runs: its registers as the last exit or entry had them.
   machine::GuestRegisters registers;
+  /// Of whoever runs: VM entries and exits leave them as they are.
+  ExtendedRegisters extended;
   LocalApic apic;
   vtx::Processor vtx;
 

@@ -26,6 +26,8 @@ enum class Operation : std::uint8_t {
   kSpend = 17,
   kInterrupt = 18,
 
+  kReadXmm = 19,
+
   kLoad = 20,
   kStore = 21,
   kExchange = 22,
@@ -35,6 +37,8 @@ enum class Operation : std::uint8_t {
   kReadMemory = 26,
   kWriteMemory = 27,
   kFillMemory = 28,
+
+  kWriteXmm = 29,
 
   kSharedLoad = 30,
   kSharedStore = 31,
@@ -46,6 +50,8 @@ enum class Operation : std::uint8_t {
 
   kHypercall = 40,
   kImageBase = 41,
+  kReadXcr0 = 42,
+  kWriteXcr0 = 43,
 
   kVmxon = 50,
   kVmxoff = 51,
@@ -59,6 +65,8 @@ enum class Operation : std::uint8_t {
   kInvvpid = 59,
   kDirectMap = 60,
   kStop = 61,
+  kSaveExtendedState = 62,
+  kRestoreExtendedState = 63,
 
   kChoose = 70,
   kAlways = 71,

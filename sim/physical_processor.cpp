@@ -20,11 +20,28 @@ constexpr std::uint32_t kSignature = 0x0003'06C3;  // family 6, model 0x3C
 // Leaf 1 (SDM vol. 2 CPUID): FPU VME DE PSE TSC MSR PAE MCE CX8 APIC SEP MTRR PGE MCA CMOV PAT
 // CLFSH MMX FXSR SSE SSE2.
 constexpr std::uint32_t kFeaturesD = 0x0788'FBFF | (1u << 19);
-// SSE3 VMX SSSE3 CX16 SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline.
+// SSE3 VMX SSSE3 CX16 SSE4.1 SSE4.2 x2APIC POPCNT TSC-deadline XSAVE OSXSAVE AVX.
 constexpr std::uint32_t kFeaturesC = (1u << 0) | (1u << 5) | (1u << 9) | (1u << 13) | (1u << 19) |
-                                     (1u << 20) | (1u << 21) | (1u << 23) | (1u << 24);
+                                     (1u << 20) | (1u << 21) | (1u << 23) | (1u << 24) |
+                                     (1u << 26) | (1u << 27) | (1u << 28);
+constexpr std::uint32_t kXsaveopt = 1u << 0;  // leaf 0DH, subleaf 1
 // Leaf 80000001H: SYSCALL NX 1-GiB pages RDTSCP LM; LAHF.
 constexpr std::uint32_t kExtendedD = (1u << 11) | (1u << 20) | (1u << 26) | (1u << 27) | (1u << 29);
+
+machine::CpuidResult extended_state(const ExtendedRegisters& registers, std::uint32_t subleaf) {
+  switch (subleaf) {
+    case 0:
+      return {ExtendedRegisters::kComponents,
+              static_cast<std::uint32_t>(registers.area_bytes_in_use()),
+              ExtendedRegisters::kAreaBytes, 0};
+    case 1:
+      return {kXsaveopt, 0, 0, 0};
+    case 2:  // the upper halves of YMM0 to YMM15
+      return {ExtendedRegisters::kHighHalvesBytes, ExtendedRegisters::kHighHalvesOffset, 0, 0};
+    default:
+      return {};
+  }
+}
 
 machine::CpuidResult topology(const Computer& computer, const LogicalProcessor& processor,
                               std::uint32_t subleaf) {
@@ -58,6 +75,8 @@ machine::CpuidResult physical_cpuid(const Computer& computer, const LogicalProce
               kFeaturesC, kFeaturesD};
     case 0xB:
       return topology(computer, processor, subleaf);
+    case x86::kCpuidExtendedState:
+      return extended_state(processor.extended, subleaf);
     case 0x15:  // crystal of 25 MHz
       return {1, static_cast<std::uint32_t>(frequency / 25'000'000), 25'000'000, 0};
     case 0x8000'0000:

@@ -277,11 +277,14 @@ namespace {
                  "hypercall at a page that does not begin with VMCALL and RET");
 }
 
+/// ENDBR64 may come before: what a page that an indirect call reaches begins with.
 void require_vmcall(Computer& self, Spa where) {
-  constexpr std::array<std::uint8_t, 4> kVmcallAndReturn = {0x0F, 0x01, 0xC1, 0xC3};
-  const std::byte* const code = std::as_const(self.memory()).word(where, kVmcallAndReturn.size());
-  if (code == nullptr || std::memcmp(code, kVmcallAndReturn.data(), kVmcallAndReturn.size()) != 0)
-      [[unlikely]] {
+  constexpr std::array<std::uint8_t, 8> kCode = {0xF3, 0x0F, 0x1E, 0xFA, 0x0F, 0x01, 0xC1, 0xC3};
+  constexpr std::size_t kWithoutEndbr = 4;
+  const std::byte* const code = std::as_const(self.memory()).word(where, kCode.size());
+  if (code == nullptr || (std::memcmp(code, kCode.data(), kCode.size()) != 0 &&
+                          std::memcmp(code, kCode.data() + kWithoutEndbr,
+                                      kCode.size() - kWithoutEndbr) != 0)) [[unlikely]] {
     report_no_vmcall(self);
   }
 }
@@ -290,20 +293,57 @@ void require_vmcall(Computer& self, Spa where) {
   return self.exit_guest(exit, instructions::kNone);
 }
 
-}  // namespace
+constexpr std::uint64_t kLowHalf = 0xFFFF'FFFF;
 
-std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
-                        std::uint64_t output) {
+struct CallRegisters {
+  std::uint64_t control = 0;
+  std::uint64_t input = 0;
+  std::uint64_t output = 0;
+};
+
+/// A kernel that was started outside of 64-bit mode passes the same values in pairs of registers
+/// (TLFS "Hypercall Inputs").
+bool in_64_bit_code(Computer& self) {
+  constexpr std::uint32_t kLongCodeSegment = 1u << 13;
+  const sim::vtx::Vmcs& vmcs = *self.here().vtx.current_vmcs();
+  return (vmcs.get32(Vmcs32::kVmEntryControls) & vmx::kEntryIa32eModeGuest) != 0 &&
+         (vmcs.get32(Vmcs32::kGuestCsAccessRights) & kLongCodeSegment) != 0;
+}
+
+void put_call(GuestRegisters& registers, const CallRegisters& call, bool wide) {
+  if (wide) [[likely]] {
+    registers.rcx = call.control;
+    registers.rdx = call.input;
+    registers.r8 = call.output;
+    return;
+  }
+  registers.rdx = call.control >> 32;
+  registers.rax = call.control & kLowHalf;
+  registers.rbx = call.input >> 32;
+  registers.rcx = call.input & kLowHalf;
+  registers.rdi = call.output >> 32;
+  registers.rsi = call.output & kLowHalf;
+}
+
+CallRegisters get_call(const GuestRegisters& registers, bool wide) {
+  if (wide) [[likely]] {
+    return {registers.rcx, registers.rdx, registers.r8};
+  }
+  return {(registers.rdx << 32) | (registers.rax & kLowHalf),
+          (registers.rbx << 32) | (registers.rcx & kLowHalf),
+          (registers.rdi << 32) | (registers.rsi & kLowHalf)};
+}
+
+/// The result; `call` has the registers from after.
+std::uint64_t call_page(Gpa page, CallRegisters& call) {
   Computer& self = *sim::current_computer;
   self.require_guest("hypercall");
-  self.count_hypercall(static_cast<std::uint16_t>(control));
+  self.count_hypercall(static_cast<std::uint16_t>(call.control));
   for (;;) {
     self.pass(cost::kHypercallEntry);
     const auto where = self.here().vtx.translate(page, Access::kFetch);
-    GuestRegisters& registers = self.here().registers;
-    registers.rcx = control;
-    registers.rdx = input;
-    registers.r8 = output;
+    const bool wide = in_64_bit_code(self);
+    put_call(self.here().registers, call, wide);
     Resume resume = Resume::kRetry;
     if (where) [[likely]] {
       require_vmcall(self, *where);
@@ -313,12 +353,32 @@ std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
     }
     const GuestRegisters& after = self.here().registers;
     if (resume == Resume::kComplete) {
-      return self.record(Operation::kHypercall, control, input ^ (output << 1), after.rax);
+      const std::uint64_t operands = call.input ^ (call.output << 1);
+      const std::uint64_t result = wide ? after.rax : (after.rdx << 32) | (after.rax & kLowHalf);
+      const std::uint64_t control = call.control;
+      call = get_call(after, wide);
+      return self.record(Operation::kHypercall, control, operands, result);
     }
-    control = after.rcx;
-    input = after.rdx;
-    output = after.r8;
+    call = get_call(after, wide);
   }
+}
+
+}  // namespace
+
+std::uint64_t hypercall(Gpa page, std::uint64_t control, std::uint64_t input,
+                        std::uint64_t output) {
+  CallRegisters call{control, input, output};
+  return call_page(page, call);
+}
+
+std::uint64_t hypercall_in_registers(Gpa page, std::uint64_t control,
+                                     HypercallRegisters& registers) {
+  CallRegisters call{control, registers.rdx, registers.r8};
+  const std::uint64_t result = call_page(page, call);
+  registers = {call.input, call.output};
+  Computer& self = *sim::current_computer;
+  self.record(Operation::kHypercall, control, registers.rdx, registers.r8);
+  return result;
 }
 
 Gpa image_base() {

@@ -30,7 +30,8 @@ constexpr auto kHostState = std::to_array<std::pair<std::uint32_t, std::uint64_t
     host(VmcsNatural::kHostCr0,
          x86::kCr0Pe | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg),
     host(VmcsNatural::kHostCr3, 0x0100'1000),
-    host(VmcsNatural::kHostCr4, x86::kCr4Pae | x86::kCr4Pge | x86::kCr4Vmxe),
+    host(VmcsNatural::kHostCr4, x86::kCr4Pae | x86::kCr4Pge | x86::kCr4Osfxsr |
+                                    x86::kCr4Osxmmexcpt | x86::kCr4Vmxe | x86::kCr4Osxsave),
     host(VmcsNatural::kHostRip, 0x0100'0000),
     host(VmcsNatural::kHostRsp, 0x0100'8000),
     host(VmcsNatural::kHostFsBase, 0),

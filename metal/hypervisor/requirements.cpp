@@ -18,6 +18,7 @@ namespace vmx = machine::vmx;
 constexpr std::uint32_t kCpuidVmx = 1u << 5;           // CPUID.1:ECX
 constexpr std::uint32_t kCpuidX2Apic = 1u << 21;       // CPUID.1:ECX
 constexpr std::uint32_t kCpuidTscDeadline = 1u << 24;  // CPUID.1:ECX
+constexpr std::uint32_t kCpuidXsave = 1u << 26;        // CPUID.1:ECX
 constexpr std::uint64_t kFeatureControlLocked = 1u << 0;
 constexpr std::uint64_t kFeatureControlVmx = 1u << 2;
 
@@ -66,7 +67,11 @@ bool processor_has_what_is_needed() {
   const bool x2apic = require((features & kCpuidX2Apic) != 0, "this processor has no x2APIC");
   const bool deadline = require((features & kCpuidTscDeadline) != 0,
                                 "this processor's local APIC timer has no TSC-deadline mode");
-  return has_vmx() && x2apic && deadline;
+  // The second leaf exists where the first bit is set.
+  const bool xsave = require(
+      (features & kCpuidXsave) != 0 && (machine::cpuid(x86::kCpuidExtendedState, 1).eax & 1) != 0,
+      "this processor has no XSAVEOPT");
+  return has_vmx() && x2apic && deadline && xsave;
 }
 
 void allow_vmx_operation() {
@@ -74,8 +79,12 @@ void allow_vmx_operation() {
   std::uint64_t cr4 = 0;
   asm volatile("movq %%cr0, %0" : "=r"(cr0));
   asm volatile("movq %%cr4, %0" : "=r"(cr4));
-  cr0 |= machine::read_msr(x86::kMsrVmxCr0Fixed0);
-  cr4 |= machine::read_msr(x86::kMsrVmxCr4Fixed0) | x86::kCr4Vmxe;
+  // The registers of the x87 and SSE units are guests' own, but saving and restoring them is not:
+  // neither may trap (SDM vol. 1 13.2, 13.5).
+  cr0 &= ~(x86::kCr0Em | x86::kCr0Ts);
+  cr0 |= machine::read_msr(x86::kMsrVmxCr0Fixed0) | x86::kCr0Mp;
+  cr4 |= machine::read_msr(x86::kMsrVmxCr4Fixed0) | x86::kCr4Vmxe | x86::kCr4Osfxsr |
+         x86::kCr4Osxmmexcpt | x86::kCr4Osxsave;
   asm volatile("movq %0, %%cr0" : : "r"(cr0) : "memory");
   asm volatile("movq %0, %%cr4" : : "r"(cr4) : "memory");
 }

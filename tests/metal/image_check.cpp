@@ -107,6 +107,11 @@ void check_interrupts() {
         seen_vector == kVector && seen_local == &word);
   check("a handler returns to where interrupts are enabled", machine::interrupts_enabled());
   machine::disable_interrupts();
+  machine::HypercallRegisters both{10, 20};
+  static_cast<void>(
+      machine::hypercall_in_registers(Gpa(reinterpret_cast<std::uint64_t>(call_page.data())),
+                                      static_cast<std::uint64_t>(ImageCall::kCount), both));
+  check("a call in registers takes and returns RDX and R8", both.rdx == 11 && both.r8 == 21);
   check("an MSR that a guest may not read gives it #GP(0)",
         machine::try_read_msr(x86::kX2ApicEoi) ==
             std::unexpected(machine::Exception{x86::kVectorGeneralProtection, 0}));

@@ -13,6 +13,8 @@ enum class ImageCall : std::uint64_t {
   kInterrupt = 2,
   /// The image has done; RDX is the number of processors it wants to be entered on next: 0 or 1.
   kDone = 3,
+  /// RDX and R8 have one added.
+  kCount = 4,
 };
 
 }  // namespace seam_check

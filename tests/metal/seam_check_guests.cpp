@@ -14,6 +14,7 @@ void guest_spin();
 void guest_read_msr();
 void guest_port();
 void guest_wait_for_interrupt();
+void guest_change_xmm();
 }
 
 asm(R"(
@@ -64,6 +65,11 @@ guest_port:
 guest_wait_for_interrupt:
   sti
 1:pause
+  jmp 1b
+
+guest_change_xmm:
+  movups %xmm1, %xmm0
+1:vmcall
   jmp 1b
   .popsection
 )");
@@ -174,6 +180,19 @@ void check_exits() {
             vmread(VmcsReadOnlyNatural::kExitQualification) >> 16 == 0x71);
 }
 
+void check_guest_xmm() {
+  GuestRegisters registers{};
+  machine::XmmRegisters before;
+  before.quadwords = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  machine::write_xmm(before);
+  const bool left = leaves_for(ExitReason::kVmcall, guest_change_xmm, registers);
+  machine::XmmRegisters after;
+  machine::read_xmm(after);
+  before.quadwords[0] = 3;
+  before.quadwords[1] = 4;
+  check("the XMM registers are the guest's from entry to exit and on", left && after == before);
+}
+
 // Runs in the guest, on the guest's stack.
 void on_guest_interrupt(const machine::InterruptFrame&) { asm volatile("vmcall"); }
 
@@ -210,6 +229,7 @@ void check_guests() {
   check_entries();
   check_registers();
   check_exits();
+  check_guest_xmm();
   check_events();
 }
 

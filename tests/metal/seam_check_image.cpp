@@ -62,6 +62,10 @@ Outcome run(EntryKind kind) {
         vmwrite(Vmcs32::kVmEntryInterruptionInformation,
                 vmx::kEventValid | static_cast<std::uint32_t>(registers.rdx));
         break;
+      case ImageCall::kCount:
+        ++registers.rdx;
+        ++registers.r8;
+        break;
       case ImageCall::kDone:
         return registers.rdx != 0 ? Outcome::kWantsAnother : Outcome::kDone;
     }

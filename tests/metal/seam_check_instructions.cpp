@@ -81,6 +81,39 @@ void check_shared() {
   check("a spin lock is taken and released", true);
 }
 
+void check_extended_registers() {
+  const std::uint64_t components =
+      machine::cpuid(x86::kCpuidExtendedState, 0).eax & (x86::kXcr0X87 | x86::kXcr0Sse);
+  check("XCR0 takes what CPUID offers, and reads as it was written",
+        machine::try_write_xcr0(components) && machine::read_xcr0() == components);
+  check("XCR0 without the x87 state is refused with #GP(0)",
+        machine::try_write_xcr0(x86::kXcr0Sse) ==
+            std::expected<void, machine::Exception>(std::unexpected(
+                machine::Exception{.vector = x86::kVectorGeneralProtection, .error_code = 0})));
+  machine::XmmRegisters first;
+  machine::XmmRegisters second;
+  for (std::size_t index = 0; index < first.quadwords.size(); ++index) {
+    first.quadwords[index] = 0x0102030405060708 * (index + 1);
+    second.quadwords[index] = ~first.quadwords[index];
+  }
+  machine::XmmRegisters seen;
+  machine::write_xmm(first);
+  machine::read_xmm(seen);
+  check("XMM0 to XMM5 read as they were written", seen == first);
+  const Spa area = page(Page::kIoBitmapA);
+  machine::store_u32(area + x86::kXsaveMxcsr, x86::kMxcsrInitial);
+  machine::save_extended_state(area, components);
+  machine::write_xmm(second);
+  machine::restore_extended_state(area, components);
+  machine::read_xmm(seen);
+  check("a saved state comes back when it is restored", seen == first);
+  machine::store_u64(area + x86::kXsaveHeader, 0);
+  machine::restore_extended_state(area, components);
+  machine::read_xmm(seen);
+  check("a component that an area says is initial is", seen == machine::XmmRegisters{});
+  machine::fill_memory(area, machine::kPageSize, 0);
+}
+
 void check_own_interrupts() {
   machine::set_interrupt_handler(kSelfVector, on_interrupt);
   machine::set_interrupt_handler(kTimerVector, on_interrupt);
@@ -120,6 +153,7 @@ void check_instructions() {
   check_msrs();
   check_memory();
   check_shared();
+  check_extended_registers();
   check_own_interrupts();
 }
 
