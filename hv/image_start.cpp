@@ -47,7 +47,7 @@ void point_at_image(const machine::ImageHeader& header, std::uint32_t processor)
     vtx::write_segment(name, data);
   }
   INVARIANT(vtx::write_efer(x86::kEferLme | x86::kEferNxe));
-  INVARIANT(vtx::write_cr4(capabilities, x86::kCr4Pae));
+  INVARIANT(vtx::write_cr4(capabilities, x86::kCr4Pae | x86::kCr4Osfxsr));
   vtx::write_cr3(header.page_tables_gpa);
   INVARIANT(vtx::write_cr0(capabilities,
                            x86::kCr0Pe | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg));

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kCpuidAddressSizes = 0x8000'0008;
 /// Only the root's VPs have an event ring page.
 constexpr std::size_t kPagesPerVp = 5;
-constexpr std::size_t kPagesPerRootVp = kPagesPerVp + 1;
+constexpr std::size_t kPagesPerRootVp = 6;
 /// Overlays that a VP can show: message, event flags, event ring and assist page.
 constexpr std::uint32_t kOverlaysPerVp = 3;
 constexpr std::uint32_t kOverlaysPerRootVp = 4;
@@ -51,7 +51,7 @@ void give_pages(PagePool& pool, const VpPages& pages) {
     pool.give(pages.event_ring);
   }
   for (const machine::Spn page :
-       {pages.records, pages.assist, pages.event_flags, pages.message, pages.vmcs}) {
+       {pages.extended_state, pages.assist, pages.event_flags, pages.message, pages.vmcs}) {
     pool.give(page);
   }
 }
@@ -139,7 +139,7 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
                    .message = pages[1],
                    .event_flags = pages[2],
                    .assist = pages[3],
-                   .records = pages[4]};
+                   .extended_state = pages[4]};
   if (partition.is_root()) {
     vp_pages.event_ring = *partition.pool.take();
   }

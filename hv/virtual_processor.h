@@ -9,13 +9,13 @@
 #include "hv/apic/local_apic.h"
 #include "hv/lock_order.h"
 #include "hv/processor/schedulable.h"
-#include "hv/processor/vp_records.h"
 #include "hv/synic/ended_interrupts.h"
 #include "hv/synic/synic.h"
 #include "hv/timer/synthetic_timers.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/register_values.h"
 #include "hv/vtx/exit.h"
+#include "hv/vtx/extended_state.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/shared.h"
 #include "machine/spin_lock.h"
@@ -30,8 +30,7 @@ struct VpPages {
   machine::Spn message;
   machine::Spn event_flags;
   machine::Spn assist;
-  /// Holds its VpRecords.
-  machine::Spn records;
+  machine::Spn extended_state;
   /// Page 0 but in the root.
   machine::Spn event_ring{};
 };
@@ -42,16 +41,10 @@ struct SuspendState {
   bool intercept = false;
   /// Waits for HvCallStartVirtualProcessor or a startup IPI.
   bool startup = false;
-  /// The parent does not want it dispatched.
-  bool dispatch = false;
-  /// It flushes the TLB of a VP whose parent keeps that from happening.
-  bool flush = false;
   bool halt = false;
   bool idle = false;
 
-  [[nodiscard]] constexpr bool stopped() const {
-    return explicitly || intercept || startup || dispatch || flush;
-  }
+  [[nodiscard]] constexpr bool stopped() const { return explicitly || intercept || startup; }
   /// Waits for an interrupt, and runs on when there is one.
   [[nodiscard]] constexpr bool waits_for_interrupt() const { return halt || idle; }
 };
@@ -59,17 +52,14 @@ struct SuspendState {
 class VirtualProcessor final : public Schedulable {
  public:
   VirtualProcessor(Partition& its_partition, VpIndex its_index, const VpPages& its_pages);
-  ~VirtualProcessor();
-  VirtualProcessor(const VirtualProcessor&) = delete;
-  VirtualProcessor& operator=(const VirtualProcessor&) = delete;
 
   Partition& partition;
   const VpIndex index;
   const VpPages pages;
-  VpRecords& records;
 
   // Belong to the logical processor that runs it, or to whoever has stopped it.
   vtx::GuestContext context;
+  vtx::ExtendedState extended;
   /// Delivered with the next entry.
   vtx::Event pending_event;
   /// When the run loop has to look at it again even if nobody asks, in TSC ticks.
@@ -101,14 +91,13 @@ class VirtualProcessor final : public Schedulable {
   bool init_pending = false;
   std::optional<std::uint8_t> startup_vector;
   OverlayPageRegister vp_assist;
-  /// Its parent holds a translation: nobody else may flush its TLB (register InterceptSuspend).
-  bool tlb_flush_inhibited = false;
 
   /// What its parent has yet to hear of; see intercept.h.
   EndedInterrupts ended_interrupts{index};
   /// The one intercept message that can be under way; see intercept.h.
   MessageOwner intercept_owner;
   QueuedMessage intercept_entry;
+  std::array<std::byte, kMessagePayloadBytes> intercept_payload{};
 };
 
 }  // namespace hv

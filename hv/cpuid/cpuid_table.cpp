@@ -4,6 +4,7 @@
 
 #include "hv/hypervisor_limits.h"
 #include "hv/tlfs/cpuid.h"
+#include "machine/x86.h"
 
 namespace hv {
 namespace {
@@ -30,7 +31,9 @@ constexpr std::uint32_t kOsXsave = 1u << 27;
 constexpr std::uint32_t kAvx = 1u << 28;
 constexpr std::uint32_t kF16c = 1u << 29;
 constexpr std::uint32_t kHiddenEcx =
-    kMonitor | kVmx | kSmx | kFma | kPdcm | kPcid | kTscDeadline | kXsave | kOsXsave | kAvx | kF16c;
+    kMonitor | kVmx | kSmx | kPdcm | kPcid | kTscDeadline | kOsXsave;
+/// What computes with the upper halves of YMM registers.
+constexpr std::uint32_t kNeedsAvxEcx = kFma | kAvx | kF16c;
 constexpr std::uint32_t kMachineCheckException = 1u << 7;
 constexpr std::uint32_t kMtrr = 1u << 12;
 constexpr std::uint32_t kMachineCheck = 1u << 14;
@@ -49,6 +52,12 @@ constexpr std::uint32_t kBmi2 = 1u << 8;
 constexpr std::uint32_t kErms = 1u << 9;
 constexpr std::uint32_t kSmap = 1u << 20;
 constexpr std::uint32_t kShownLeaf7Ebx = kFsGsBase | kBmi1 | kSmep | kBmi2 | kErms | kSmap;
+constexpr std::uint32_t kAvx2 = 1u << 5;
+// AVX512F, DQ, CD, BW, VL.
+constexpr std::uint32_t kAvx512Ebx = (1u << 16) | (1u << 17) | (1u << 28) | (1u << 30) | (1u << 31);
+
+// Leaf 0xD, subleaf 1: XSAVEOPT, XSAVEC, XGETBV of the components in use. XSAVES is not offered.
+constexpr std::uint32_t kShownLeafDEax = 7;
 
 constexpr std::uint32_t kRdtscp = 1u << 27;       // 0x80000001 EDX
 constexpr std::uint32_t kInvariantTsc = 1u << 8;  // 0x80000007 EDX
@@ -75,10 +84,49 @@ CpuidResult leaf_1(const CpuidSubject& subject, CpuidResult result) {
   result.ebx = (result.ebx & 0xFF00) | (subject.apic_id << 24) |
                (std::bit_ceil(subject.vp_count) & 0xFF) << 16;
   result.ecx = (result.ecx & ~kHiddenEcx) | kX2Apic | kCpuidHypervisorPresent;
+  if ((subject.extended_components & machine::x86::kXcr0Avx) == 0) {
+    result.ecx &= ~kNeedsAvxEcx;
+  }
+  if (subject.extended_components == 0) {
+    result.ecx &= ~kXsave;
+  } else if (subject.os_xsave) {
+    result.ecx |= kOsXsave;
+  }
   result.edx &= ~kHiddenEdx;
   result.edx =
       subject.vp_count > 1 ? (result.edx | kHyperThreading) : (result.edx & ~kHyperThreading);
   return result;
+}
+
+CpuidResult leaf_7(const CpuidSubject& subject, const CpuidResult& processor) {
+  std::uint32_t shown = kShownLeaf7Ebx;
+  if ((subject.extended_components & machine::x86::kXcr0Avx) != 0) {
+    shown |= kAvx2;
+  }
+  if ((subject.extended_components & machine::x86::kXcr0Avx512) != 0) {
+    shown |= kAvx512Ebx;
+  }
+  return {0, processor.ebx & shown, 0, 0};
+}
+
+/// The size for what XCR0 has now is the processor's own answer: the guest's XCR0 is in force there
+/// (SDM vol. 2 CPUID leaf 0DH).
+CpuidResult extended_state(const CpuidSubject& subject, std::uint32_t subleaf,
+                           const CpuidResult& processor) {
+  constexpr std::uint32_t kComponents = 64;
+  if (subject.extended_components == 0) {
+    return {};
+  }
+  if (subleaf == 0) {
+    return {static_cast<std::uint32_t>(subject.extended_components), processor.ebx,
+            subject.extended_area_bytes,
+            static_cast<std::uint32_t>(subject.extended_components >> 32)};
+  }
+  if (subleaf == 1) {
+    return {processor.eax & kShownLeafDEax, processor.ebx, 0, 0};
+  }
+  const bool offered = subleaf < kComponents && (subject.extended_components >> subleaf & 1) != 0;
+  return offered ? processor : CpuidResult{};
 }
 
 /// Every virtual processor is a core of one package.
@@ -134,22 +182,23 @@ CpuidResult guest_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::ui
                         const CpuidResult& processor) {
   CpuidResult result = processor;
   switch (leaf) {
-    case 0x1:
+    case kCpuidProcessorFeatures:
       return leaf_1(subject, result);
     case 0x4:
       result.eax &= ~0xFFFF'C000u;  // no sharing of caches or cores is promised
       return result;
     case 0x7:
-      return subleaf == 0 ? CpuidResult{0, result.ebx & kShownLeaf7Ebx, 0, 0} : CpuidResult{};
+      return subleaf == 0 ? leaf_7(subject, result) : CpuidResult{};
     case 0x5:   // MONITOR and MWAIT
     case 0x6:   // thermal and power management
     case 0xA:   // performance monitoring
-    case 0xD:   // XSAVE
     case 0xF:   // resource monitoring
     case 0x10:  // resource allocation
     case 0x12:  // SGX
     case 0x14:  // processor trace
       return {};
+    case machine::x86::kCpuidExtendedState:
+      return extended_state(subject, subleaf, result);
     case 0xB:
       return topology(subject, subleaf);
     case 0x8000'0001:

@@ -18,7 +18,15 @@ struct CpuidSubject {
   std::uint32_t lp_count = 1;
   /// RDTSCP is enabled for guests.
   bool rdtscp = false;
+  /// The guest has turned CR4.OSXSAVE on. Of consequence for leaf 1 alone.
+  bool os_xsave = false;
+  /// Extended state components that a guest may have, as bits of XCR0, and the size of an area for
+  /// all of them.
+  std::uint64_t extended_components = 0;
+  std::uint32_t extended_area_bytes = 0;
 };
+
+inline constexpr std::uint32_t kCpuidProcessorFeatures = 1;
 
 /// Whether the leaf is one of the hypervisor's own.
 [[nodiscard]] constexpr bool is_hypervisor_leaf(std::uint32_t leaf) {

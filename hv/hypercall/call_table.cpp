@@ -121,9 +121,6 @@ constexpr CallEntry kCallEntries[] = {
                           sizeof(RegisterValue), kNone, calls::get_vp_registers),
     rep<VpRegistersInput>(CallCode::kSetVpRegisters, "SetVpRegisters", sizeof(RegisterAssignment),
                           0, kNone, calls::set_vp_registers),
-    simple<TranslateVirtualAddressInput, TranslateVirtualAddressOutput>(
-        CallCode::kTranslateVirtualAddress, "TranslateVirtualAddress", kSlow, kNone,
-        calls::translate_virtual_address),
     simple<PartitionInput>(CallCode::kClearVirtualInterrupt, "ClearVirtualInterrupt", kFast,
                            kParent, calls::clear_virtual_interrupt),
     simple<DeletePortInput>(CallCode::kDeletePort, "DeletePort", kFast, kNone, calls::delete_port),
@@ -148,9 +145,6 @@ constexpr CallEntry kCallEntries[] = {
         calls::start_virtual_processor),
     rep<GetVpIndexFromApicIdInput>(CallCode::kGetVpIndexFromApicId, "GetVpIndexFromApicId", kId,
                                    kId, kNone, calls::get_vp_index_from_apic_id),
-    simple<TranslateVirtualAddressInput, TranslateVirtualAddressExOutput>(
-        CallCode::kTranslateVirtualAddressEx, "TranslateVirtualAddressEx", kSlow, kNone,
-        calls::translate_virtual_address_ex),
 };
 
 constexpr std::span<const CallEntry> kCalls{kCallEntries};

@@ -71,6 +71,8 @@ CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& 
     subject.vp_count = vp.partition.vps.count();
   }
   subject.lp_count = processor.hypervisor().processor_count();
+  subject.extended_components = processor.capabilities().extended_components;
+  subject.extended_area_bytes = processor.capabilities().extended_area_bytes;
   subject.rdtscp = (processor.capabilities().controls.secondary & machine::vmx::kEnableRdtscp) != 0;
   return subject;
 }
@@ -149,11 +151,26 @@ void handle_control_register(LogicalProcessor& processor, VirtualProcessor& vp) 
   }
 }
 
+/// XCR0 is the only one of its kind (SDM vol. 2 XSETBV); the privilege level the processor checks.
+void handle_xsetbv(LogicalProcessor& processor, VirtualProcessor& vp) {
+  const machine::GuestRegisters& registers = vp.context.registers();
+  const std::uint64_t value = (registers.rdx << 32) | (registers.rax & 0xFFFF'FFFF);
+  if (static_cast<std::uint32_t>(registers.rcx) == 0 &&
+      vp.extended.write_xcr0(processor.capabilities(), value)) {
+    vtx::complete_instruction();
+  } else {
+    inject_general_protection(vp);
+  }
+}
+
 void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp) {
   machine::GuestRegisters& registers = vp.context.registers();
   const auto leaf = static_cast<std::uint32_t>(registers.rax);
   const auto subleaf = static_cast<std::uint32_t>(registers.rcx);
-  const CpuidSubject subject = cpuid_subject(processor, vp);
+  CpuidSubject subject = cpuid_subject(processor, vp);
+  if (leaf == kCpuidProcessorFeatures) {
+    subject.os_xsave = (vtx::read_cr4() & x86::kCr4Osxsave) != 0;
+  }
   const machine::CpuidResult result =
       is_hypervisor_leaf(leaf) ? hypervisor_cpuid(subject, leaf)
                                : guest_cpuid(subject, leaf, subleaf, machine::cpuid(leaf, subleaf));

@@ -10,6 +10,7 @@ class VirtualProcessor;
 void handle_hlt(VirtualProcessor& vp);
 void handle_io(LogicalProcessor& processor, VirtualProcessor& vp);
 void handle_control_register(LogicalProcessor& processor, VirtualProcessor& vp);
+void handle_xsetbv(LogicalProcessor& processor, VirtualProcessor& vp);
 void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp);
 void handle_ept_violation(LogicalProcessor& processor, VirtualProcessor& vp);
 

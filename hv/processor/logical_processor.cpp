@@ -38,6 +38,7 @@ void LogicalProcessor::run(std::uint64_t vmxon_page_spa) {
   INVARIANT(capabilities.has_value());
   capabilities_ = *capabilities;
   INVARIANT(vtx::enter_vmx_operation(capabilities_, vmxon_page_spa));
+  vtx::enable_extended_state(capabilities_, extended_unit_);
   if (index_ == 0) {
     hypervisor_.create_root();
   }
@@ -130,6 +131,7 @@ void LogicalProcessor::sleep() {
 
 bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.context.load(index_);
+  vp.extended.load(extended_unit_);
   vp.changed = true;
   current_vp_ = &vp;
   drop_stale_translations(vp);
@@ -141,6 +143,7 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
       enter(vp, now);
     }
   }
+  vp.extended.unload();
   vp.context.unload();
   current_vp_ = nullptr;
   return next == Next::kPutDownReady;

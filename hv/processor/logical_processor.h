@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "hv/vtx/capabilities.h"
+#include "hv/vtx/extended_state.h"
 #include "machine/shared.h"
 #include "machine/vmx_architecture.h"
 
@@ -92,6 +93,7 @@ class LogicalProcessor {
   std::uint32_t index_;
   std::uint32_t apic_id_;
   vtx::Capabilities capabilities_{};
+  vtx::ExtendedUnit extended_unit_{};
   VirtualProcessor* current_vp_ = nullptr;
   machine::Shared<std::uint64_t> guest_epoch_{0};
   machine::Shared<std::uint64_t> requests_{0};

@@ -5,6 +5,7 @@
 
 #include "hv/hypervisor.h"
 #include "hv/msr/msr_table.h"
+#include "hv/registers/extended_registers.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -283,6 +284,9 @@ RegisterResult read_register(Hypervisor& hypervisor, VirtualProcessor& vp, Regis
     const auto gpr = static_cast<std::uint8_t>(number(name) - number(RegisterName::kRax));
     return from_number(vp.context.general_register(gpr));
   }
+  if (is_extended_register(name)) {
+    return read_extended_register(vp, name);
+  }
   if (const auto segment = segment_of(name)) {
     return std::bit_cast<RegisterValue>(vtx::read_segment(*segment));
   }
@@ -310,6 +314,9 @@ Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName
     const auto gpr = static_cast<std::uint8_t>(number(name) - number(RegisterName::kRax));
     vp.context.set_general_register(gpr, value.low);
     return Status::kSuccess;
+  }
+  if (is_extended_register(name)) {
+    return write_extended_register(vp, name, value) ? Status::kSuccess : Status::kInvalidParameter;
   }
   if (const auto segment = segment_of(name)) {
     vtx::write_segment(*segment, std::bit_cast<SegmentRegister>(value));

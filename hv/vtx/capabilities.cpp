@@ -84,6 +84,28 @@ std::optional<Controls> read_controls(bool true_controls) {
                   .entry = *entry};
 }
 
+/// Every component that lies within the page that a virtual processor's area is (SDM vol. 1 13.2).
+void read_extended_state(Capabilities& capabilities) {
+  constexpr std::uint32_t kFirstOptional = 2;
+  constexpr std::uint32_t kComponents = 8;
+  constexpr std::uint32_t kLegacyBytes = x86::kXsaveHeader + x86::kXsaveHeaderBytes;
+  constexpr std::uint64_t kKnown = x86::kXcr0X87 | x86::kXcr0Sse | x86::kXcr0Avx | x86::kXcr0Avx512;
+  const machine::CpuidResult all = machine::cpuid(x86::kCpuidExtendedState, 0);
+  std::uint64_t offered = all.eax & kKnown;
+  if ((offered & x86::kXcr0Avx512) != x86::kXcr0Avx512) {
+    offered &= ~x86::kXcr0Avx512;
+  }
+  std::uint32_t end = kLegacyBytes;
+  for (std::uint32_t component = kFirstOptional; component < kComponents; ++component) {
+    if ((offered >> component & 1) != 0) {
+      const machine::CpuidResult one = machine::cpuid(x86::kCpuidExtendedState, component);
+      end = one.ebx + one.eax > end ? one.ebx + one.eax : end;
+    }
+  }
+  capabilities.extended_components = offered;
+  capabilities.extended_area_bytes = end;
+}
+
 }  // namespace
 
 std::optional<Capabilities> read_capabilities() {
@@ -112,6 +134,11 @@ std::optional<Capabilities> read_capabilities() {
       static_cast<std::uint32_t>(machine::read_msr(x86::kMsrVmxMisc)) & 0x1F;
   capabilities.invept_single_context = (ept & kInveptSingle) != 0;
   capabilities.ept_accessed_dirty = (ept & kEptAccessedDirty) != 0;
+  read_extended_state(capabilities);
+  if ((capabilities.extended_components & x86::kXcr0Sse) == 0 ||
+      capabilities.extended_area_bytes > machine::kPageSize) {
+    return std::nullopt;
+  }
   return capabilities;
 }
 

@@ -58,6 +58,10 @@ struct Capabilities {
   std::uint32_t preemption_timer_shift = 0;
   bool invept_single_context = false;
   bool ept_accessed_dirty = false;
+  /// Extended state components that guests may have, as bits of XCR0, and the bytes that all of
+  /// them take in the standard format: at most a page.
+  std::uint64_t extended_components = 0;
+  std::uint32_t extended_area_bytes = 0;
 };
 
 /// Reads the capability MSRs of the executing processor. Nothing if it lacks something that the

@@ -37,7 +37,7 @@ bool is_absent_instruction(ExitReason reason) {
 void handle_other_instruction(VirtualProcessor& vp, ExitReason reason) {
   if (is_absent_instruction(reason)) {
     vp.pending_event = hardware_exception(machine::x86::kVectorInvalidOpcode);
-  } else if (reason == ExitReason::kXsetbv || reason == ExitReason::kRdpmc) {
+  } else if (reason == ExitReason::kRdpmc) {
     vp.pending_event = hardware_exception(machine::x86::kVectorGeneralProtection, 0);
   } else {
     // INVD and WBINVD, as memory is coherent; PAUSE. The controls in use rule out all others.
@@ -88,6 +88,9 @@ void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit
       return;
     case ExitReason::kControlRegister:
       handle_control_register(processor, vp);
+      return;
+    case ExitReason::kXsetbv:
+      handle_xsetbv(processor, vp);
       return;
     case ExitReason::kEptViolation:
       handle_ept_violation(processor, vp);

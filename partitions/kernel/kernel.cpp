@@ -169,7 +169,7 @@ hv::InitialVpContext entry_context(const machine::ImageHeader& image, std::uint3
   context.cr0 = machine::x86::kCr0Pe | machine::x86::kCr0Et | machine::x86::kCr0Ne |
                 machine::x86::kCr0Wp | machine::x86::kCr0Pg;
   context.cr3 = image.page_tables_gpa;
-  context.cr4 = machine::x86::kCr4Pae;
+  context.cr4 = machine::x86::kCr4Pae | machine::x86::kCr4Osfxsr;
   constexpr std::uint64_t kPatReset = 0x0007040600070406;
   context.pat = kPatReset;
   return context;

@@ -120,7 +120,7 @@ void start(const Child& child, std::uint32_t vp) {
   input.context.efer = x86::kEferLme | x86::kEferLma | x86::kEferNxe;
   input.context.cr0 = x86::kCr0Pe | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg;
   input.context.cr3 = child.header.page_tables_gpa;
-  input.context.cr4 = x86::kCr4Pae;
+  input.context.cr4 = x86::kCr4Pae | x86::kCr4Osfxsr;
   input.context.pat = 0x0007'0406'0007'0406;
   GUEST_CHECK(call(HypercallControl(CallCode::kStartVirtualProcessor), input).status() ==
               Status::kSuccess);

@@ -46,10 +46,38 @@ TEST_CASE("leaf 1 shows the hypervisor and hides what is not virtualized", "[hv]
   CHECK((one.ecx & hv::kCpuidHypervisorPresent) != 0);
   CHECK((one.ecx & (1u << 5)) == 0);   // VMX
   CHECK((one.ecx & (1u << 3)) == 0);   // MONITOR
-  CHECK((one.ecx & (1u << 26)) == 0);  // XSAVE
   CHECK((one.ecx & (1u << 21)) != 0);  // x2APIC
   CHECK((one.ebx >> 24) == 3);
   CHECK(((one.ebx >> 16) & 0xFF) == 4);
+}
+
+TEST_CASE("XSAVE and what needs it are shown as far as there are components", "[hv][cpuid]") {
+  constexpr std::uint32_t kXsave = 1u << 26;
+  constexpr std::uint32_t kOsXsave = 1u << 27;
+  constexpr std::uint32_t kAvx = 1u << 28;
+  const machine::CpuidResult all{~0u, ~0u, ~0u, ~0u};
+  const auto ecx = [&](std::uint64_t components, bool on) {
+    hv::CpuidSubject subject = child();
+    subject.extended_components = components;
+    subject.os_xsave = on;
+    return hv::guest_cpuid(subject, 1, 0, all).ecx & (kXsave | kOsXsave | kAvx);
+  };
+  CHECK(ecx(0, true) == 0);
+  CHECK(ecx(3, false) == kXsave);
+  CHECK(ecx(3, true) == (kXsave | kOsXsave));
+  CHECK(ecx(7, true) == (kXsave | kOsXsave | kAvx));
+  hv::CpuidSubject subject = child();
+  CHECK(hv::guest_cpuid(subject, 0xD, 0, all).eax == 0);
+  subject.extended_components = 7;
+  subject.extended_area_bytes = 832;
+  CHECK(hv::guest_cpuid(subject, 0xD, 0, {0xFF, 576, 2696, 0}).eax == 7);
+  CHECK(hv::guest_cpuid(subject, 0xD, 0, {0xFF, 576, 2696, 0}).ebx == 576);
+  CHECK(hv::guest_cpuid(subject, 0xD, 0, {0xFF, 576, 2696, 0}).ecx == 832);
+  CHECK(hv::guest_cpuid(subject, 0xD, 1, all).eax == 7);
+  CHECK(hv::guest_cpuid(subject, 0xD, 2, {256, 576, 0, 0}).ebx == 576);
+  CHECK(hv::guest_cpuid(subject, 0xD, 9, {8, 2688, 0, 0}).eax == 0);
+  CHECK((hv::guest_cpuid(subject, 7, 0, all).ebx & (1u << 5)) != 0);   // AVX2
+  CHECK((hv::guest_cpuid(subject, 7, 0, all).ebx & (1u << 16)) == 0);  // AVX512F
 }
 
 TEST_CASE("the topology leaf has one core for each virtual processor", "[hv][cpuid]") {

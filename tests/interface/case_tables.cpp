@@ -7,7 +7,6 @@ namespace interface_test {
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
       partition_call_cases(),
-      translation_call_cases(),
   };
   return tables;
 }

@@ -8,6 +8,5 @@
 namespace interface_test {
 
 [[nodiscard]] std::span<const CallCase> partition_call_cases();
-[[nodiscard]] std::span<const CallCase> translation_call_cases();
 
 }  // namespace interface_test
