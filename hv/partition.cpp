@@ -46,4 +46,8 @@ bool Partition::is_writable(machine::Gpa address) {
   return mapping && mapping->rights.can_write();
 }
 
+bool may_use_x2apic(const Partition& partition) {
+  return partition.is_root() || (partition.creation_flags & kCreateX2ApicCapable) != 0;
+}
+
 }  // namespace hv

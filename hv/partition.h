@@ -89,4 +89,7 @@ class Partition {
   [[nodiscard]] bool is_writable(machine::Gpa address);
 };
 
+/// Whether its creator let its local APICs be x2APICs; the root's always can.
+[[nodiscard]] bool may_use_x2apic(const Partition& partition);
+
 }  // namespace hv

@@ -91,6 +91,8 @@ class VirtualProcessor final : public Schedulable {
   bool init_pending = false;
   std::optional<std::uint8_t> startup_vector;
   OverlayPageRegister vp_assist;
+  /// See lazy_end_of_interrupt.h.
+  bool offers_lazy_end = false;
 
   /// What its parent has yet to hear of; see intercept.h.
   EndedInterrupts ended_interrupts{index};

@@ -54,6 +54,7 @@ inline constexpr std::uint32_t kX2ApicTmr0 = 0x818;
 inline constexpr std::uint32_t kX2ApicIrr0 = 0x820;
 inline constexpr std::uint32_t kX2ApicEsr = 0x828;
 inline constexpr std::uint32_t kX2ApicIcr = 0x830;
+inline constexpr std::uint32_t kX2ApicLvtCmci = 0x82F;
 inline constexpr std::uint32_t kX2ApicLvtTimer = 0x832;
 inline constexpr std::uint32_t kX2ApicLvtThermal = 0x833;
 inline constexpr std::uint32_t kX2ApicLvtPerformance = 0x834;

@@ -1,6 +1,7 @@
-// The local APIC of a virtual processor, in x2APIC mode (SDM vol. 3 chapter 10).
+// The local APIC of a virtual processor (SDM vol. 3 chapter 10): as xAPIC, with its registers in a
+// page of memory, as x2APIC, with MSRs, or disabled.
 //
-// The run loop calls it for MSR accesses, CR8, timers and at each entry; whoever interrupts a
+// The run loop calls it for register accesses, CR8, timers and at each entry; whoever interrupts a
 // virtual processor calls request() under that processor's lock. It is pure state: it touches no
 // memory, no clock and no other processor, and answers what the caller must do.
 #pragma once
@@ -16,6 +17,9 @@
 namespace hv {
 
 enum class Trigger : std::uint8_t { kEdge, kLevel };
+
+/// What IA32_APIC_BASE says (SDM vol. 3 10.12.1).
+enum class ApicMode : std::uint8_t { kDisabled, kXapic, kX2Apic };
 
 /// What a register write asks of the caller.
 struct ApicWriteOutcome {
@@ -35,24 +39,46 @@ struct ApicWriteOutcome {
 class LocalApic {
  public:
   static constexpr std::uint8_t kMinVector = 16;
-  static constexpr std::uint32_t kVersion = 0x0005'0014;  // 6 local vectors, version 14h
+  /// 7 local vectors, version 14h, EOI broadcasts can be suppressed.
+  static constexpr std::uint32_t kVersion = 0x0106'0014;
+  /// Where the page of registers is. Software cannot move it.
+  static constexpr std::uint64_t kPageAddress = 0xFEE0'0000;
 
-  /// The state after power-up; `id` is the x2APIC id.
+  /// The state after power-up, as xAPIC; `id` is the x2APIC id.
   void reset(std::uint32_t id);
-  /// The state after INIT: as reset() but for the id.
-  void init() { reset(id_); }
+  /// The state after INIT: as reset() but for the id and the mode.
+  void init();
 
   [[nodiscard]] std::uint32_t id() const { return id_; }
+  /// Of the x2APIC.
   [[nodiscard]] std::uint32_t logical_id() const {
     return ((id_ >> 4) << 16) | (1u << (id_ & 0xF));
   }
   [[nodiscard]] bool software_enabled() const { return (spurious_ & kSoftwareEnable) != 0; }
+  /// Takes fixed interrupts.
+  [[nodiscard]] bool enabled() const { return mode_ != ApicMode::kDisabled && software_enabled(); }
   [[nodiscard]] bool is_addressed_by(InterruptDestination destination) const;
 
-  // --- Registers, as the x2APIC's MSRs 0x800..0x8FF --------------------------
+  // --- Modes -----------------------------------------------------------------
+  [[nodiscard]] ApicMode mode() const { return mode_; }
+  /// False, with nothing changed, for a transition that does not exist (SDM vol. 3 10.12.5):
+  /// from x2APIC to xAPIC, or from disabled to x2APIC. To be disabled resets all but the id.
+  [[nodiscard]] bool set_mode(ApicMode mode);
+
+  // --- Registers, by the x2APIC's numbers, 0x800..0x8FF, whatever the mode ----
   /// Nothing: #GP. `tsc` is the guest's time-stamp counter.
   [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t msr, std::uint64_t tsc) const;
   [[nodiscard]] ApicWriteOutcome write(std::uint32_t msr, std::uint64_t value, std::uint64_t tsc);
+
+  // --- Registers, by their offset in the xAPIC's page -------------------------
+  /// An access of 1 to 8 bytes. A register is the first 4 of 16 bytes; the others read as 0, and so
+  /// does what is no register, which is an error for the ESR.
+  [[nodiscard]] std::uint64_t read_page(std::uint32_t offset, std::uint32_t size_bytes,
+                                        std::uint64_t tsc);
+  /// Never faults: what a register does not take is ignored, as is an access that is not of the 4
+  /// bytes of a register.
+  [[nodiscard]] ApicWriteOutcome write_page(std::uint32_t offset, std::uint32_t size_bytes,
+                                            std::uint64_t value, std::uint64_t tsc);
   /// IA32_TSC_DEADLINE.
   [[nodiscard]] std::uint64_t tsc_deadline() const { return timer_.tsc_deadline(); }
   void set_tsc_deadline(std::uint64_t deadline) { timer_.set_tsc_deadline(deadline); }
@@ -63,8 +89,9 @@ class LocalApic {
   void set_task_priority(std::uint8_t value) { task_priority_ = value; }
 
   // --- Interrupts ------------------------------------------------------------
-  /// Requests a fixed interrupt. False: refused, because the APIC is disabled by software or the
-  /// vector is below 16. With auto-EOI it leaves service at the moment it is acknowledged.
+  /// Requests a fixed interrupt. False: refused, because the APIC is disabled or the vector is
+  /// below
+  /// 16. With auto-EOI it leaves service at the moment it is acknowledged.
   bool request(std::uint8_t vector, Trigger trigger = Trigger::kEdge, bool auto_eoi = false);
   /// Takes back the level-triggered requests that were not acknowledged yet.
   void withdraw_level_triggered() { requested_.remove(level_); }
@@ -80,9 +107,13 @@ class LocalApic {
   /// The processor took `vector`, which deliverable() had named.
   void acknowledge(std::uint8_t vector);
   /// EOI by whichever way; ends the interrupt of highest priority in service. The vector, if it was
-  /// level triggered.
+  /// level triggered and its end is broadcast.
   std::optional<std::uint8_t> end_of_interrupt();
   [[nodiscard]] bool in_service(std::uint8_t vector) const { return in_service_.has(vector); }
+  /// Its end is a matter of this APIC alone: edge triggered, and no auto-EOI.
+  [[nodiscard]] bool ends_quietly(std::uint8_t vector) const {
+    return !level_.has(vector) && !auto_eoi_.has(vector);
+  }
   [[nodiscard]] std::uint8_t processor_priority() const;
 
   // --- Timer -----------------------------------------------------------------
@@ -97,10 +128,30 @@ class LocalApic {
   [[nodiscard]] std::optional<InterruptCommand> local_interrupt(std::uint32_t pin) const;
 
  private:
-  enum Lvt : std::uint8_t { kTimer, kThermal, kPerformance, kLint0, kLint1, kError, kLvtCount };
+  enum Lvt : std::uint8_t {
+    kTimer,
+    kThermal,
+    kPerformance,
+    kLint0,
+    kLint1,
+    kError,
+    kCmci,
+    kLvtCount
+  };
   static constexpr std::uint32_t kSoftwareEnable = 1u << 8;
+  static constexpr std::uint32_t kSuppressEoiBroadcast = 1u << 12;
+  static constexpr std::uint8_t kFlatModel = 0xF;
 
+  [[nodiscard]] static std::optional<Lvt> local_vector(std::uint32_t msr);
+  [[nodiscard]] static std::uint32_t writable_bits(Lvt entry);
   [[nodiscard]] std::optional<std::uint64_t> read_vectors(std::uint32_t msr) const;
+  /// The 4 bytes of a register of the page; nothing if there is none.
+  [[nodiscard]] std::optional<std::uint32_t> read_page_register(std::uint32_t index,
+                                                                std::uint64_t tsc) const;
+  [[nodiscard]] ApicWriteOutcome write_page_register(std::uint32_t index, std::uint32_t value,
+                                                     std::uint64_t tsc);
+  [[nodiscard]] bool is_addressed_as_xapic(InterruptDestination destination) const;
+  [[nodiscard]] ApicWriteOutcome write_end_of_interrupt();
   [[nodiscard]] ApicWriteOutcome write_lvt(Lvt entry, std::uint32_t value);
   [[nodiscard]] ApicWriteOutcome write_spurious(std::uint32_t value);
   [[nodiscard]] ApicWriteOutcome write_command(std::uint64_t value);
@@ -108,6 +159,10 @@ class LocalApic {
   void note_error(std::uint32_t bit);
 
   std::uint32_t id_ = 0;
+  ApicMode mode_ = ApicMode::kXapic;
+  // The xAPIC's logical destination: 31:24 of LDR, 31:28 of DFR.
+  std::uint8_t xapic_logical_id_ = 0;
+  std::uint8_t destination_model_ = kFlatModel;
   std::uint32_t spurious_ = 0xFF;
   std::uint32_t error_status_ = 0;
   std::uint32_t error_pending_ = 0;
@@ -120,6 +175,6 @@ class LocalApic {
   VectorSet auto_eoi_;
   ApicTimer timer_;
 };
-static_assert(sizeof(LocalApic) <= 256);
+static_assert(sizeof(LocalApic) <= 264);
 
 }  // namespace hv

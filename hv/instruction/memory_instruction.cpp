@@ -24,7 +24,7 @@ struct Prefixes {
 class ByteReader {
  public:
   explicit ByteReader(std::span<const std::byte> bytes)
-      : bytes_(bytes.size() > kMaxInstructionBytes ? bytes.first(kMaxInstructionBytes) : bytes) {}
+      : bytes_(bytes.size() > kLongestInstruction ? bytes.first(kLongestInstruction) : bytes) {}
 
   [[nodiscard]] std::uint8_t next() {
     if (position_ == bytes_.size()) {

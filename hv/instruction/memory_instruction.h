@@ -14,7 +14,7 @@
 
 namespace hv {
 
-inline constexpr std::size_t kMaxInstructionBytes = 15;
+inline constexpr std::size_t kLongestInstruction = 15;
 
 /// Of the code segment, in bits: what addresses and operands are without a prefix.
 enum class CodeSize : std::uint8_t { k16, k32, k64 };

@@ -1,9 +1,10 @@
 // MSRs of the local APIC, the SynIC and the synthetic timers.
 #include "hv/hypervisor.h"
-#include "hv/intercept.h"
 #include "hv/msr/msr_handlers.h"
 #include "hv/overlay_pages.h"
+#include "hv/processor/apic_access.h"
 #include "hv/processor/interrupt_delivery.h"
+#include "hv/processor/lazy_end_of_interrupt.h"
 #include "hv/tlfs/msr.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -13,50 +14,21 @@ namespace {
 
 namespace x86 = machine::x86;
 
-constexpr std::uint64_t kApicBaseAddress = 0xFEE0'0000;
+WriteResult done_or_fault(bool done) { return done ? WriteResult() : fault(); }
 
-/// Carries out what a write to the local APIC asked for.
-WriteResult finish_apic_write(const MsrAccess& access, const ApicWriteOutcome& outcome) {
-  switch (outcome.kind) {
-    case ApicWriteOutcome::Kind::kFault:
-      return fault();
-    case ApicWriteOutcome::Kind::kSendInterrupt:
-      send_interrupt(access.hypervisor, access.vp, outcome.command);
-      return {};
-    case ApicWriteOutcome::Kind::kEndOfInterrupt:
-      if (outcome.level_vector) {
-        report_end_of_interrupt(access.hypervisor, access.vp, *outcome.level_vector);
-      }
-      break;
-    case ApicWriteOutcome::Kind::kDone:
-    case ApicWriteOutcome::Kind::kTimerChanged:
-      break;
-  }
-  access.vp.changed = true;
-  return {};
+ReadResult read_apic(const MsrAccess& access, std::uint32_t apic_register) {
+  const std::optional<std::uint64_t> value = read_apic_register(access.vp, apic_register);
+  return value ? ReadResult(*value) : ReadResult(fault());
 }
 
 WriteResult write_apic(const MsrAccess& access, std::uint32_t apic_register, std::uint64_t value) {
-  const std::uint64_t now = machine::read_tsc();
-  ApicWriteOutcome outcome;
-  {
-    const machine::LockGuard guard(access.vp.lock);
-    outcome = access.vp.apic.write(apic_register, value, now);
-    if (outcome.kind == ApicWriteOutcome::Kind::kEndOfInterrupt) {
-      deliver_messages(access.vp);
-    }
-  }
-  return finish_apic_write(access, outcome);
+  return done_or_fault(write_apic_register(access.hypervisor, access.vp, apic_register, value));
 }
 
-ReadResult read_apic(const MsrAccess& access, std::uint32_t apic_register) {
-  const std::uint64_t now = machine::read_tsc();
+/// A parent's registers are there in every mode.
+bool has_x2apic_msrs(const MsrAccess& access) {
   const machine::LockGuard guard(access.vp.lock);
-  const std::optional<std::uint64_t> value = access.vp.apic.read(apic_register, now);
-  if (!value) {
-    return fault();
-  }
-  return *value;
+  return access.as_register || access.vp.apic.mode() == ApicMode::kX2Apic;
 }
 
 Status show_synic_page(const MsrAccess& access, OverlayKind kind, OverlayPageRegister where,
@@ -88,9 +60,11 @@ WriteResult write_tpr(const MsrAccess& access, std::uint64_t value) {
   return write_apic(access, x86::kX2ApicTpr, value);
 }
 
-ReadResult read_x2apic(const MsrAccess& access) { return read_apic(access, access.msr); }
+ReadResult read_x2apic(const MsrAccess& access) {
+  return has_x2apic_msrs(access) ? read_apic(access, access.msr) : fault();
+}
 WriteResult write_x2apic(const MsrAccess& access, std::uint64_t value) {
-  return write_apic(access, access.msr, value);
+  return has_x2apic_msrs(access) ? write_apic(access, access.msr, value) : fault();
 }
 
 ReadResult read_tsc_deadline(const MsrAccess& access) {
@@ -105,15 +79,9 @@ WriteResult write_tsc_deadline(const MsrAccess& access, std::uint64_t value) {
   return {};
 }
 
-ReadResult read_apic_base(const MsrAccess& access) {
-  const bool first = access.vp.index == VpIndex{0};
-  return kApicBaseAddress | x86::kApicBaseEnable | x86::kApicBaseX2ApicEnable |
-         (first ? x86::kApicBaseBsp : 0);
-}
-
-/// The local APIC is always in x2APIC mode: only what it already is may be written.
+ReadResult read_apic_base(const MsrAccess& access) { return hv::read_apic_base(access.vp); }
 WriteResult write_apic_base(const MsrAccess& access, std::uint64_t value) {
-  return *read_apic_base(access) == value ? WriteResult() : fault();
+  return done_or_fault(hv::write_apic_base(access.vp, value));
 }
 
 ReadResult read_vp_assist(const MsrAccess& access) {
@@ -129,7 +97,9 @@ WriteResult write_vp_assist(const MsrAccess& access, std::uint64_t value) {
     return fault();
   }
   const machine::LockGuard guard(access.vp.lock);
+  withdraw_lazy_end(access.vp);
   access.vp.vp_assist = wanted;
+  access.vp.changed = true;
   return {};
 }
 

@@ -29,6 +29,8 @@ struct MsrAccess {
   Hypervisor& hypervisor;
   VirtualProcessor& vp;
   std::uint32_t msr;
+  /// A parent's, by the name of a register: what its guest's mode hides is there.
+  bool as_register = false;
 };
 
 using MsrReader = std::expected<std::uint64_t, MsrFailure> (*)(const MsrAccess& access);

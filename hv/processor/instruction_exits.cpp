@@ -3,6 +3,7 @@
 #include "hv/cpuid/cpuid_table.h"
 #include "hv/hypervisor.h"
 #include "hv/intercept.h"
+#include "hv/processor/apic_access.h"
 #include "hv/vtx/event_injection.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -202,7 +203,9 @@ void handle_ept_violation(LogicalProcessor& processor, VirtualProcessor& vp) {
     inject_general_protection(vp);  // TLFS "Overlay Pages": what the page does not allow
     return;
   }
-  intercept_memory(processor.hypervisor(), vp, gpa.value(), violation);
+  if (!emulate_apic_page(processor, vp, gpa, violation)) {
+    intercept_memory(processor.hypervisor(), vp, gpa.value(), violation);
+  }
 }
 
 }  // namespace hv

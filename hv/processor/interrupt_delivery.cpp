@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "hv/hypervisor.h"
+#include "hv/processor/lazy_end_of_interrupt.h"
 #include "hv/vtx/event_injection.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -78,6 +79,7 @@ void choose_event(VirtualProcessor& vp) {
     } else {
       vector = *vp.apic.deliverable();
       vp.apic.acknowledge(vector);
+      offer_lazy_end(vp, vector);
     }
     vp.pending_event = {
         .type = vtx::EventType::kExternalInterrupt, .vector = vector, .valid = true};
@@ -89,16 +91,17 @@ void choose_event(VirtualProcessor& vp) {
   }
 }
 
-/// INIT: everything but the local APIC's id starts anew, and the processor waits for a startup
-/// interrupt (SDM vol. 3 10.4.7.3).
+/// INIT: everything but the local APIC's id and mode starts anew. The bootstrap processor goes on
+/// at its reset vector, others wait for a startup interrupt (SDM vol. 3 8.4.2, 10.4.7.3).
 void carry_out_init(VirtualProcessor& vp) {
   vp.init_pending = false;
+  withdraw_lazy_end(vp);
   vp.apic.init();
   vp.pending_event = {};
   vp.interrupt_window = false;
   vp.suspend.halt = false;
   vp.suspend.idle = false;
-  vp.suspend.startup = true;
+  vp.suspend.startup = vp.index != VpIndex{0};
   vp.context.reset_state();
 }
 
@@ -164,31 +167,64 @@ void deliver_command(Hypervisor& hypervisor, VirtualProcessor& target,
 
 bool is_destination(const VirtualProcessor* source, VirtualProcessor& target,
                     const InterruptCommand& command) {
+  InterruptDestination destination{.id = InterruptDestination::kBroadcast};
   switch (command.shorthand) {
     case DestinationShorthand::kSelf:
-      return &target == source;
+      if (&target != source) {
+        return false;
+      }
+      break;
     case DestinationShorthand::kAllWithSelf:
-      return true;
+      break;
     case DestinationShorthand::kAllButSelf:
-      return &target != source;
+      if (&target == source) {
+        return false;
+      }
+      break;
     case DestinationShorthand::kNone:
+      destination = command.destination;
       break;
   }
   const machine::LockGuard guard(target.lock);
-  return target.apic.is_addressed_by(command.destination);
+  return target.apic.is_addressed_by(destination);
+}
+
+/// Of the destinations that take interrupts, the one whose processor does the least urgent work
+/// (SDM vol. 3 10.6.2.4); null if there is none. `any`: whether there are destinations at all.
+VirtualProcessor* least_urgent(Partition& partition, const VirtualProcessor* source,
+                               const InterruptCommand& command, bool& any) {
+  VirtualProcessor* found = nullptr;
+  unsigned least = ~0u;
+  for (VirtualProcessor* target : partition.vps) {
+    if (target == nullptr || !is_destination(source, *target, command)) {
+      continue;
+    }
+    any = true;
+    const machine::LockGuard guard(target->lock);
+    const unsigned priority = target->apic.processor_priority();
+    if (target->apic.enabled() && priority < least) {
+      least = priority;
+      found = target;
+    }
+  }
+  return found;
 }
 
 bool deliver_to_destinations(Hypervisor& hypervisor, Partition& partition,
                              const VirtualProcessor* source, const InterruptCommand& command) {
   bool any = false;
   const machine::LockGuard guard(hypervisor.communication_lock);
+  if (command.delivery == InterruptDelivery::kLowestPriority && !command.deassert) {
+    VirtualProcessor* const target = least_urgent(partition, source, command, any);
+    if (target != nullptr) {
+      deliver_command(hypervisor, *target, command);
+    }
+    return any;
+  }
   for (VirtualProcessor* target : partition.vps) {
     if (target != nullptr && is_destination(source, *target, command)) {
       deliver_command(hypervisor, *target, command);
       any = true;
-      if (command.delivery == InterruptDelivery::kLowestPriority && !command.deassert) {
-        break;  // one of the destinations gets it
-      }
     }
   }
   return any;
@@ -211,6 +247,7 @@ bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now) {
     return false;
   }
   expire_timers(vp, now);
+  settle_lazy_end(vp);
   if (vp.suspend.waits_for_interrupt()) {
     if (!is_woken(vp)) {
       vp.wake_at = next_timer(vp, now, false);

@@ -295,7 +295,7 @@ RegisterResult read_register(Hypervisor& hypervisor, VirtualProcessor& vp, Regis
                                                                     : vtx::read_gdtr());
   }
   if (const auto msr = msr_of(name)) {
-    const auto value = read_guest_msr({hypervisor, vp, *msr});
+    const auto value = read_guest_msr({hypervisor, vp, *msr, true});
     if (!value) {
       return std::unexpected(Status::kInvalidParameter);
     }
@@ -327,7 +327,7 @@ Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName
     return Status::kSuccess;
   }
   if (const auto msr = msr_of(name)) {
-    const auto written = write_guest_msr({hypervisor, vp, *msr}, value.low);
+    const auto written = write_guest_msr({hypervisor, vp, *msr, true}, value.low);
     return written ? Status::kSuccess : Status::kInvalidParameter;
   }
   return write_number(hypervisor, vp, name, value.low) ? Status::kSuccess

@@ -34,10 +34,16 @@ Event exit_event() {
 }
 
 void inject(const Event& event) {
-  vmwrite(Vmcs32::kVmEntryInterruptionInformation, encode_event(event));
+  std::uint32_t information = encode_event(event);
   if (event.has_error_code) {
-    vmwrite(Vmcs32::kVmEntryExceptionErrorCode, event.error_code);
+    // Real mode pushes none, and an entry with one fails (SDM vol. 3 26.2.1.3).
+    if (in_protected_mode()) {
+      vmwrite(Vmcs32::kVmEntryExceptionErrorCode, event.error_code);
+    } else {
+      information &= ~vmx::kEventErrorCodeValid;
+    }
   }
+  vmwrite(Vmcs32::kVmEntryInterruptionInformation, information);
   if (is_software_event(event.type)) {
     vmwrite(Vmcs32::kVmEntryInstructionLength, event.instruction_length);
   }

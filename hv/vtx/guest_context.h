@@ -115,6 +115,8 @@ struct CodeMode {
 
 /// Moves RIP past the instruction that exited, and lifts the interrupt shadow that ended with it.
 void complete_instruction();
+/// The same, of an instruction whose length the exit does not tell: one that the EPT refused.
+void complete_instruction(std::uint32_t length);
 
 [[nodiscard]] bool has_interrupt_shadow();
 void set_interrupt_shadow(bool shadow);

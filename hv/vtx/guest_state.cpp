@@ -212,8 +212,9 @@ bool in_64_bit_code() {
 
 bool in_protected_mode() { return (read_cr0() & x86::kCr0Pe) != 0; }
 
-void complete_instruction() {
-  const std::uint32_t length = exit_instruction_length();
+void complete_instruction() { complete_instruction(exit_instruction_length()); }
+
+void complete_instruction(std::uint32_t length) {
   const std::uint64_t before = read_rip();
   const std::uint64_t after = before + length;
   // Only 64-bit code has more than 32 bits of RIP; other code goes on at the bottom.

@@ -79,9 +79,10 @@ Child make(const char* module_name, std::uint32_t vp_count) {
   child.memory = kMemoryBase;
   child.memory_pages = kMemoryPages;
   child.deposited_pages = kDepositedPages;
-  GUEST_CHECK(
-      call(HypercallControl(CallCode::kCreatePartition), hv::CreatePartitionInput{}).status() ==
-      Status::kSuccess);
+  hv::CreatePartitionInput creation;
+  creation.flags = hv::kCreateLocalApicEmulation | hv::kCreateX2ApicCapable;
+  GUEST_CHECK(call(HypercallControl(CallCode::kCreatePartition), creation).status() ==
+              Status::kSuccess);
   child.id = output<hv::PartitionIdOutput>().partition;
   const auto deposit = [&](std::uint64_t) { return hv::DepositMemoryInput{child.id}; };
   call_with_pages(CallCode::kDepositMemory, deposit, kDepositBase.page(), kDepositedPages);

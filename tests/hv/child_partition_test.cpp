@@ -209,7 +209,7 @@ void boot_first() {
 }
 
 void boot_second() {
-  machine::write_msr(machine::x86::kX2ApicSvr, machine::x86::kApicSoftwareEnable | 0xFF);
+  enable_local_apic();
   machine::set_interrupt_handler(0x60, acknowledge);
   machine::store_u32(child_maker::kSharedWord, 1);
   machine::sti_hlt();

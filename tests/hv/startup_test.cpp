@@ -91,7 +91,7 @@ void first_processor() {
 }
 
 void second_processor() {
-  machine::write_msr(machine::x86::kX2ApicSvr, machine::x86::kApicSoftwareEnable | 0xFF);
+  enable_local_apic();
   machine::set_interrupt_handler(kWakeVector, acknowledge);
   const auto id = static_cast<std::uint32_t>(machine::read_msr(machine::x86::kX2ApicId));
   machine::store_u32(kApicId, id);

@@ -77,11 +77,17 @@ void check(bool condition, std::uint32_t line) {
   }
 }
 
+void enable_local_apic() {
+  const std::uint64_t base = machine::read_msr(x86::kMsrApicBase);
+  machine::write_msr(x86::kMsrApicBase, base | x86::kApicBaseX2ApicEnable);
+  machine::write_msr(x86::kX2ApicSvr, x86::kApicSoftwareEnable | 0xFF);
+}
+
 void begin() {
   machine::write_msr(hv::kMsrGuestOsId, hv::open_source_guest_os_id(1, 1));
   machine::write_msr(hv::kMsrHypercall,
                      hv::OverlayPageRegister(kHypercallPage.page(), true).value());
-  machine::write_msr(x86::kX2ApicSvr, x86::kApicSoftwareEnable | 0xFF);
+  enable_local_apic();
   machine::write_msr(hv::kMsrSimp, hv::OverlayPageRegister(kMessagePage.page(), true).value());
   machine::write_msr(hv::kMsrSiefp, hv::OverlayPageRegister(kEventFlagsPage.page(), true).value());
   machine::write_msr(hv::kMsrScontrol, hv::kScontrolEnable);

@@ -38,6 +38,8 @@ inline constexpr machine::Gpa kEventFlagsPage{0x40'4000};
 void check(bool condition, std::uint32_t line);
 #define GUEST_CHECK(condition) ::test_kernel::check((condition), __LINE__)
 
+/// As an x2APIC: what each processor does for itself.
+void enable_local_apic();
 /// Turns the hypercall page, the local APIC and the SynIC's pages on.
 void begin();
 

@@ -63,7 +63,7 @@ TEST_CASE("after power-up the APIC is disabled by software and masks its local v
 
 TEST_CASE("what is not a register, or read-only, or write-only, faults", "[hv][apic]") {
   Enabled enabled;
-  for (const std::uint32_t msr : {0x800u, 0x801u, 0x804u, 0x80Bu, 0x80Eu, 0x82Fu, 0x83Fu, 0x8FFu}) {
+  for (const std::uint32_t msr : {0x800u, 0x801u, 0x804u, 0x80Bu, 0x80Eu, 0x831u, 0x83Fu, 0x8FFu}) {
     CHECK_FALSE(enabled.apic.read(msr, 0));
   }
   for (const std::uint32_t msr :
@@ -202,6 +202,7 @@ TEST_CASE("the synthetic ICR's destination is the xAPIC's", "[hv][apic]") {
 TEST_CASE("a destination is an id, a set within a cluster, or everybody", "[hv][apic]") {
   LocalApic apic;
   apic.reset(0x25);
+  REQUIRE(apic.set_mode(hv::ApicMode::kX2Apic));
   CHECK(apic.is_addressed_by({0x25, false}));
   CHECK_FALSE(apic.is_addressed_by({0x24, false}));
   CHECK(apic.is_addressed_by({InterruptDestination::kBroadcast, false}));

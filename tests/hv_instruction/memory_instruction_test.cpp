@@ -262,7 +262,7 @@ TEST_CASE("any bytes give an instruction that lies within them, or none", "[hv][
       return;
     }
     RC_ASSERT(decoded->length <= bytes.size());
-    RC_ASSERT(decoded->length <= hv::kMaxInstructionBytes);
+    RC_ASSERT(decoded->length <= hv::kLongestInstruction);
     RC_ASSERT(decoded->register_number < 16);
     RC_ASSERT(decoded->size_bytes == 1 || decoded->size_bytes == 2 || decoded->size_bytes == 4 ||
               decoded->size_bytes == 8);

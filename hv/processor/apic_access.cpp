@@ -1,0 +1,188 @@
+#include "hv/processor/apic_access.h"
+
+#include <array>
+#include <span>
+
+#include "hv/hypervisor.h"
+#include "hv/instruction/memory_instruction.h"
+#include "hv/intercept.h"
+#include "hv/processor/guest_translation.h"
+#include "hv/processor/interrupt_delivery.h"
+#include "hv/processor/lazy_end_of_interrupt.h"
+#include "hv/vtx/guest_context.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+
+namespace hv {
+namespace {
+
+namespace x86 = machine::x86;
+using Kind = ApicWriteOutcome::Kind;
+
+constexpr std::uint16_t kSegmentDefaultBig = 1u << 14;
+constexpr std::uint8_t kRegisters = 16;
+constexpr std::uint32_t kPageEoi = 0xB0;
+
+/// Outside of the VP's lock: commands go to others.
+void carry_out(Hypervisor& hypervisor, VirtualProcessor& vp, const ApicWriteOutcome& outcome) {
+  switch (outcome.kind) {
+    case Kind::kFault:
+      return;
+    case Kind::kSendInterrupt:
+      send_interrupt(hypervisor, vp, outcome.command);
+      return;
+    case Kind::kEndOfInterrupt:
+      if (outcome.level_vector) {
+        report_end_of_interrupt(hypervisor, vp, *outcome.level_vector);
+      }
+      break;
+    case Kind::kDone:
+    case Kind::kTimerChanged:
+      break;
+  }
+  vp.changed = true;
+}
+
+/// Under the VP's lock: `write` is given the APIC.
+template <class Write>
+ApicWriteOutcome write_under_lock(VirtualProcessor& vp, bool is_end_of_interrupt, Write write) {
+  const std::uint64_t now = machine::read_tsc();
+  const machine::LockGuard guard(vp.lock);
+  if (is_end_of_interrupt) {
+    withdraw_lazy_end(vp);  // the guest makes no use of the offer
+  } else {
+    settle_lazy_end(vp);
+  }
+  const ApicWriteOutcome outcome = write(vp.apic, now);
+  if (outcome.kind == Kind::kEndOfInterrupt) {
+    deliver_messages(vp);
+  }
+  return outcome;
+}
+
+CodeSize code_size() {
+  if (vtx::in_64_bit_code()) {
+    return CodeSize::k64;
+  }
+  const SegmentRegister code = vtx::read_segment(vtx::SegmentName::kCs);
+  return (code.attributes & kSegmentDefaultBig) != 0 ? CodeSize::k32 : CodeSize::k16;
+}
+
+std::uint64_t operand_address(const VirtualProcessor& vp, const MemoryInstruction& instruction) {
+  std::array<std::uint64_t, kRegisters> registers{};
+  for (std::uint8_t number = 0; number < kRegisters; ++number) {
+    if (number == instruction.operand.base || number == instruction.operand.index) {
+      registers[number] = vp.context.general_register(number);
+    }
+  }
+  return effective_address(instruction.operand, registers, vtx::read_rip() + instruction.length);
+}
+
+/// Whether the processor can have made this access by executing this instruction. Segments begin at
+/// pages here, and so does what their limit leaves of an address.
+bool explains(const VirtualProcessor& vp, const MemoryInstruction& instruction, machine::Gpa gpa,
+              const vtx::EptViolation& violation) {
+  const bool is_flat = instruction.operand.segment != SegmentOverride::kFs &&
+                       instruction.operand.segment != SegmentOverride::kGs && vtx::in_64_bit_code();
+  const std::uint64_t offset = operand_address(vp, instruction) % machine::kPageSize;
+  return instruction.writes == violation.write && (!is_flat || offset == gpa.offset_in_page());
+}
+
+bool is_at_page(const VirtualProcessor& vp, machine::Gpa gpa, const vtx::EptViolation& violation) {
+  return gpa.page() == machine::Gpa(LocalApic::kPageAddress).page() && !violation.mapped &&
+         !violation.fetch && vp.apic.mode() == ApicMode::kXapic;
+}
+
+void load(VirtualProcessor& vp, const MemoryInstruction& instruction, std::uint32_t offset) {
+  const std::uint64_t now = machine::read_tsc();
+  std::uint64_t value = 0;
+  {
+    const machine::LockGuard guard(vp.lock);
+    settle_lazy_end(vp);
+    value = vp.apic.read_page(offset, instruction.size_bytes, now);
+  }
+  vp.changed = true;  // an access to no register is an error, which can be an interrupt
+  const std::uint64_t before = vp.context.general_register(instruction.register_number);
+  vp.context.set_general_register(instruction.register_number,
+                                  loaded_register(instruction, before, value));
+}
+
+void store(LogicalProcessor& processor, VirtualProcessor& vp, const MemoryInstruction& instruction,
+           std::uint32_t offset) {
+  const std::uint64_t value =
+      stored_value(instruction, vp.context.general_register(instruction.register_number));
+  const ApicWriteOutcome outcome =
+      write_under_lock(vp, offset == kPageEoi, [&](LocalApic& apic, std::uint64_t now) {
+        return apic.write_page(offset, instruction.size_bytes, value, now);
+      });
+  carry_out(processor.hypervisor(), vp, outcome);
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> read_apic_register(VirtualProcessor& vp, std::uint32_t msr) {
+  const std::uint64_t now = machine::read_tsc();
+  const machine::LockGuard guard(vp.lock);
+  settle_lazy_end(vp);
+  return vp.apic.read(msr, now);
+}
+
+bool write_apic_register(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint32_t msr,
+                         std::uint64_t value) {
+  const ApicWriteOutcome outcome = write_under_lock(
+      vp, msr == x86::kX2ApicEoi,
+      [&](LocalApic& apic, std::uint64_t now) { return apic.write(msr, value, now); });
+  carry_out(hypervisor, vp, outcome);
+  return outcome.kind != Kind::kFault;
+}
+
+std::uint64_t read_apic_base(VirtualProcessor& vp) {
+  const machine::LockGuard guard(vp.lock);
+  const ApicMode mode = vp.apic.mode();
+  return LocalApic::kPageAddress | (vp.index == VpIndex{0} ? x86::kApicBaseBsp : 0) |
+         (mode != ApicMode::kDisabled ? x86::kApicBaseEnable : 0) |
+         (mode == ApicMode::kX2Apic ? x86::kApicBaseX2ApicEnable : 0);
+}
+
+bool write_apic_base(VirtualProcessor& vp, std::uint64_t value) {
+  constexpr std::uint64_t kModeBits = x86::kApicBaseEnable | x86::kApicBaseX2ApicEnable;
+  const std::uint64_t before = read_apic_base(vp);
+  const bool enables = (value & x86::kApicBaseEnable) != 0;
+  const bool as_x2apic = (value & x86::kApicBaseX2ApicEnable) != 0;
+  if (((value ^ before) & ~kModeBits) != 0 || (as_x2apic && !enables) ||
+      (as_x2apic && !may_use_x2apic(vp.partition))) {
+    return false;
+  }
+  const machine::LockGuard guard(vp.lock);
+  withdraw_lazy_end(vp);
+  vp.changed = true;
+  return vp.apic.set_mode(!enables    ? ApicMode::kDisabled
+                          : as_x2apic ? ApicMode::kX2Apic
+                                      : ApicMode::kXapic);
+}
+
+bool emulate_apic_page(LogicalProcessor& processor, VirtualProcessor& vp, machine::Gpa gpa,
+                       const vtx::EptViolation& violation) {
+  if (!is_at_page(vp, gpa, violation)) {
+    return false;
+  }
+  const InstructionBytes fetched = fetch_instruction(vp);
+  const auto instruction = decode_memory_instruction(
+      std::as_bytes(std::span(fetched.bytes)).first(fetched.count), code_size());
+  if (!instruction) {
+    return false;
+  }
+  if (!explains(vp, *instruction, gpa, violation)) {
+    return true;
+  }
+  const auto offset = static_cast<std::uint32_t>(gpa.offset_in_page());
+  if (instruction->writes) {
+    store(processor, vp, *instruction, offset);
+  } else {
+    load(vp, *instruction, offset);
+  }
+  vtx::complete_instruction(instruction->length);
+  return true;
+}
+
+}  // namespace hv
