@@ -15,6 +15,7 @@
 #include "hv/memory/gpa_space.h"
 #include "hv/memory/page_pool.h"
 #include "hv/processor/schedulable.h"
+#include "hv/synic/doorbell_table.h"
 #include "hv/synic/port_table.h"
 #include "hv/timer/reference_time.h"
 #include "hv/tlfs/msr.h"
@@ -41,6 +42,7 @@ class Partition {
   const machine::Spn page;
 
   // --- Under the management lock ---------------------------------------------
+  /// It leaves kActive under the communication lock, too.
   PartitionState state = PartitionState::kUninitialized;
   Partition* first_child = nullptr;
   Partition* last_child = nullptr;
@@ -55,6 +57,7 @@ class Partition {
   VpTable vps{pool};
   PortTable ports{pool};
   ConnectionTable connections{pool};
+  DoorbellTable doorbells{pool};
 
   // --- Under the GPA space lock ----------------------------------------------
   machine::SpinLock space_lock{kGpaSpaceRank};

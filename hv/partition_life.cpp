@@ -194,10 +194,14 @@ void take_partition_apart(Hypervisor& hypervisor, Partition& partition) {
     while (Connection* connection = partition.connections.any()) {
       partition.connections.remove(*connection);
     }
+    while (Doorbell* doorbell = partition.doorbells.any()) {
+      partition.doorbells.remove(*doorbell);
+    }
     while (Port* port = partition.ports.any()) {
       partition.ports.remove(*port);
     }
     partition.connections.destroy();
+    partition.doorbells.destroy();
     partition.ports.destroy();
     partition.vps.destroy();
   }

@@ -37,7 +37,7 @@ struct CallOutcome {
 
 class CallContext {
  public:
-  static constexpr std::size_t kMaxHeaderBytes = 256;
+  static constexpr std::size_t kMaxHeaderBytes = 280;
   static constexpr std::size_t kMaxVariableHeaderBytes = kMaxVariableHeaderQwords * 8;
 
   CallContext(LogicalProcessor& its_processor, VirtualProcessor& its_vp,

@@ -40,13 +40,20 @@ CallOutcome install_intercept(CallContext& context);
 CallOutcome assert_virtual_interrupt(CallContext& context);
 CallOutcome clear_virtual_interrupt(CallContext& context);
 
-// communication_calls.cpp
+// port_calls.cpp
 CallOutcome create_port(CallContext& context);
 CallOutcome delete_port(CallContext& context);
 CallOutcome connect_port(CallContext& context);
 CallOutcome disconnect_port(CallContext& context);
+CallOutcome get_port_property(CallContext& context);
+CallOutcome set_port_property(CallContext& context);
+
+// communication_calls.cpp
 CallOutcome post_message(CallContext& context);
 CallOutcome signal_event(CallContext& context);
+CallOutcome post_message_direct(CallContext& context);
+CallOutcome signal_event_direct(CallContext& context);
+CallOutcome notify_port_ring_empty(CallContext& context);
 
 // processor_set_calls.cpp
 CallOutcome flush_address_space(CallContext& context);

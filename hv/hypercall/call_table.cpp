@@ -124,6 +124,8 @@ constexpr CallEntry kCallEntries[] = {
     simple<PartitionInput>(CallCode::kClearVirtualInterrupt, "ClearVirtualInterrupt", kFast,
                            kParent, calls::clear_virtual_interrupt),
     simple<DeletePortInput>(CallCode::kDeletePort, "DeletePort", kFast, kNone, calls::delete_port),
+    simple<GetPortPropertyInput, GetPortPropertyOutput>(
+        CallCode::kGetPortProperty, "GetPortProperty", kSlow, kNone, calls::get_port_property),
     simple<DisconnectPortInput>(CallCode::kDisconnectPort, "DisconnectPort", kFast, kNone,
                                 calls::disconnect_port),
     simple<PostMessageInput>(CallCode::kPostMessage, "PostMessage", kSlow,
@@ -132,8 +134,12 @@ constexpr CallEntry kCallEntries[] = {
     simple<SignalEventInput>(CallCode::kSignalEvent, "SignalEvent", kFast,
                              static_cast<std::uint64_t>(Privilege::kSignalEvents),
                              calls::signal_event),
+    simple<SetPortPropertyInput>(CallCode::kSetPortProperty, "SetPortProperty", kSlow, kNone,
+                                 calls::set_port_property),
     simple<EnterSleepStateInput>(CallCode::kEnterSleepState, "EnterSleepState", kFast, kCpu,
                                  calls::enter_sleep_state),
+    simple<NotifyPortRingEmptyInput>(CallCode::kNotifyPortRingEmpty, "NotifyPortRingEmpty", kFast,
+                                     kCpu, calls::notify_port_ring_empty),
     simple<AssertVirtualInterruptInput>(CallCode::kAssertVirtualInterrupt, "AssertVirtualInterrupt",
                                         kSlow, kParent, calls::assert_virtual_interrupt),
     simple<CreatePortInput>(CallCode::kCreatePort, "CreatePort", kSlow, kNone, calls::create_port),
@@ -145,6 +151,11 @@ constexpr CallEntry kCallEntries[] = {
         calls::start_virtual_processor),
     rep<GetVpIndexFromApicIdInput>(CallCode::kGetVpIndexFromApicId, "GetVpIndexFromApicId", kId,
                                    kId, kNone, calls::get_vp_index_from_apic_id),
+    simple<SignalEventDirectInput, SignalEventDirectOutput>(CallCode::kSignalEventDirect,
+                                                            "SignalEventDirect", kSlow, kParent,
+                                                            calls::signal_event_direct),
+    simple<PostMessageDirectInput>(CallCode::kPostMessageDirect, "PostMessageDirect", kSlow,
+                                   kParent, calls::post_message_direct),
 };
 
 constexpr std::span<const CallEntry> kCalls{kCallEntries};

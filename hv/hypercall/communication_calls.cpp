@@ -1,191 +1,81 @@
-// Ports, connections, messages and events (TLFS "Inter-Partition Communication").
-#include <algorithm>
+// Messages, events and doorbells (TLFS "Inter-Partition Communication").
+#include <bit>
 
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
+#include "hv/processor/doorbells.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
 namespace hv::calls {
 namespace {
 
-bool is_id(std::uint32_t id) { return id <= kPortIdMax; }
-
-/// The other side of a port or connection: any active partition that the caller may name.
-std::expected<Partition*, Status> find_peer(const CallContext& context, PartitionId id) {
-  Partition* found =
-      id == kPartitionIdSelf ? &context.caller : context.hypervisor.find_partition(id);
-  if (found == nullptr) {
-    return std::unexpected(Status::kInvalidPartitionId);
-  }
-  if (found->state != PartitionState::kActive) {
-    return std::unexpected(Status::kInvalidPartitionState);
-  }
-  return found;
-}
-
-void drop_messages(Partition& partition, const Port& port) {
-  for (VirtualProcessor* vp : partition.vps) {
-    if (vp != nullptr) {
-      const machine::LockGuard guard(vp->lock);
-      vp->synic.drop(port.messages);
-    }
-  }
-}
-
-/// Whether a VP takes what a port of this type sends to its SINT.
-bool takes(VirtualProcessor& vp, const PortInfo& info) {
-  const machine::LockGuard guard(vp.lock);
-  return info.type == PortType::kMessage ? vp.synic.accepts_messages(info.sint)
-                                         : vp.synic.accepts_events(info.sint);
-}
-
-/// The virtual processor that a port's messages or events go to.
-std::expected<VirtualProcessor*, Status> find_receiver(const Partition& partition,
-                                                       const PortInfo& info) {
+/// Finds the virtual processor of a port that takes what the port sends: try_one(vp) answers
+/// kInvalidSynicState if that one does not, and for a port to any the next is tried.
+template <class TryOne>
+Status try_receivers(const Partition& partition, const PortInfo& info, const TryOne& try_one) {
   if (info.vp != kVpIndexAny) {
-    VirtualProcessor* vp = partition.vp(info.vp);
-    if (vp == nullptr) {
-      return std::unexpected(Status::kInvalidVpIndex);
-    }
-    if (!takes(*vp, info)) {
-      return std::unexpected(Status::kInvalidSynicState);
-    }
-    return vp;
+    VirtualProcessor* const vp = partition.vp(info.vp);
+    return vp == nullptr ? Status::kInvalidVpIndex : try_one(*vp);
   }
-  bool any = false;
+  Status status = Status::kInvalidVpIndex;
   for (VirtualProcessor* vp : partition.vps) {
-    if (vp != nullptr && takes(*vp, info)) {
-      return vp;
+    if (vp == nullptr) {
+      continue;
     }
-    any = any || vp != nullptr;
+    status = try_one(*vp);
+    if (status != Status::kInvalidSynicState) {
+      return status;
+    }
   }
-  return std::unexpected(any ? Status::kInvalidSynicState : Status::kInvalidVpIndex);
+  return status;
 }
 
 struct Route {
   Port* port = nullptr;
-  VirtualProcessor* receiver = nullptr;
+  const Partition* owner = nullptr;
 };
 
 /// From a connection of the caller to where it leads. Under the communication lock.
-std::expected<Port*, Status> find_port(CallContext& context, ConnectionId id, PortType type) {
-  const Connection* connection =
-      is_id(static_cast<std::uint32_t>(id)) ? context.caller.connections.find(id) : nullptr;
+std::expected<Route, Status> find_route(CallContext& context, ConnectionId id, PortType type) {
+  const Connection* connection = static_cast<std::uint32_t>(id) <= kConnectionIdMax
+                                     ? context.caller.connections.find(id)
+                                     : nullptr;
   if (connection == nullptr) {
     return std::unexpected(Status::kInvalidConnectionId);
   }
-  if (connection->port == nullptr || connection->port->info.type != type) {
+  Port* const port = connection->port;
+  if (port == nullptr || port->info.type != type) {
     return std::unexpected(Status::kInvalidPortId);
   }
-  return connection->port;
+  const Partition* const owner = context.hypervisor.find_partition(port->partition);
+  if (owner == nullptr || owner->state != PartitionState::kActive) {
+    return std::unexpected(Status::kInvalidPortId);
+  }
+  return Route{port, owner};
 }
 
-std::expected<Route, Status> find_route(CallContext& context, Port& port) {
-  const Partition* owner = context.hypervisor.find_partition(port.partition);
-  if (owner == nullptr) {
-    return std::unexpected(Status::kInvalidPortId);
+bool accepts(VirtualProcessor& vp, std::uint32_t sint) {
+  const machine::LockGuard guard(vp.lock);
+  return vp.synic.accepts_messages(sint);
+}
+
+/// The virtual processor of a child that the caller reaches without a port. Under the management
+/// lock.
+std::expected<VirtualProcessor*, Status> find_direct_target(CallContext& context, PartitionId id,
+                                                            VpIndex vp) {
+  const auto target = find_active_target(context, id, SelfAllowed::kNever);
+  if (!target) {
+    return std::unexpected(target.error());
   }
-  const auto receiver = find_receiver(*owner, port.info);
-  if (!receiver) {
-    return std::unexpected(receiver.error());
+  VirtualProcessor* const found = (*target)->vp(vp);
+  if (found == nullptr) {
+    return std::unexpected(Status::kInvalidVpIndex);
   }
-  return Route{&port, *receiver};
+  return found;
 }
 
 }  // namespace
-
-CallOutcome create_port(CallContext& context) {
-  const auto input = context.header<CreatePortInput>();
-  if (const Status status = check_port(input.port, input.info); status != Status::kSuccess) {
-    return fail(status);
-  }
-  if (input.port_vtl != 0 || input.min_connection_vtl != 0 || input.reserved != 0) {
-    return fail(Status::kInvalidParameter);
-  }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.port_partition, Privilege::kCreatePort);
-  if (!owner) {
-    return fail(owner.error());
-  }
-  const auto peer = find_peer(context, input.connection_partition);
-  if (!peer) {
-    return fail(peer.error());
-  }
-  if (*peer == *owner) {
-    return fail(Status::kInvalidPartitionId);
-  }
-  if (input.info.vp != kVpIndexAny && (*owner)->vp(input.info.vp) == nullptr) {
-    return fail(Status::kInvalidVpIndex);
-  }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  const auto port = (*owner)->ports.create(input.port, (*owner)->id, (*peer)->id, input.info);
-  return fail(port ? Status::kSuccess : port.error());
-}
-
-CallOutcome delete_port(CallContext& context) {
-  const auto input = context.header<DeletePortInput>();
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.partition, Privilege::kCreatePort);
-  if (!owner) {
-    return fail(owner.error());
-  }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  Port* port =
-      is_id(static_cast<std::uint32_t>(input.port)) ? (*owner)->ports.find(input.port) : nullptr;
-  if (port == nullptr) {
-    return fail(Status::kInvalidPortId);
-  }
-  drop_messages(**owner, *port);
-  (*owner)->ports.remove(*port);
-  return {};
-}
-
-CallOutcome connect_port(CallContext& context) {
-  const auto input = context.header<ConnectPortInput>();
-  if (const Status status = check_connection(input.connection, input.info);
-      status != Status::kSuccess) {
-    return fail(status);
-  }
-  if (input.connection_vtl != 0 || input.reserved1 != 0) {
-    return fail(Status::kInvalidParameter);
-  }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.connection_partition, Privilege::kConnectPort);
-  if (!owner) {
-    return fail(owner.error());
-  }
-  const auto peer = find_peer(context, input.port_partition);
-  if (!peer) {
-    return fail(peer.error());
-  }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  Port* port =
-      is_id(static_cast<std::uint32_t>(input.port)) ? (*peer)->ports.find(input.port) : nullptr;
-  if (port == nullptr) {
-    return fail(Status::kInvalidPortId);
-  }
-  return fail((*owner)->connections.connect(input.connection, (*owner)->id, input.info, *port));
-}
-
-CallOutcome disconnect_port(CallContext& context) {
-  const auto input = context.header<DisconnectPortInput>();
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.partition, Privilege::kConnectPort);
-  if (!owner) {
-    return fail(owner.error());
-  }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  Connection* connection = is_id(static_cast<std::uint32_t>(input.connection))
-                               ? (*owner)->connections.find(input.connection)
-                               : nullptr;
-  // A doorbell is not among the connections that this hypervisor has.
-  if (connection == nullptr || (input.flags & DisconnectPortInput::kDoorbell) != 0) {
-    return fail(Status::kInvalidConnectionId);
-  }
-  (*owner)->connections.remove(*connection);
-  return {};
-}
 
 CallOutcome post_message(CallContext& context) {
   const auto input = context.header<PostMessageInput>();
@@ -194,40 +84,96 @@ CallOutcome post_message(CallContext& context) {
     return fail(status);
   }
   const machine::LockGuard guard(context.hypervisor.communication_lock);
-  const auto port = find_port(context, input.connection, PortType::kMessage);
-  if (!port) {
-    return fail(port.error());
-  }
-  const auto route = find_route(context, **port);
+  const auto route = find_route(context, input.connection, PortType::kMessage);
   if (!route) {
     return fail(route.error());
   }
-  const auto message =
-      (*port)->fill_buffer(input.type, std::span(input.payload).first(input.payload_size));
-  if (!message) {
-    return fail(message.error());
-  }
-  hv::post_message(context.hypervisor, *route->receiver, (*port)->info.sint, **message);
-  return {};
+  Port& port = *route->port;
+  return fail(try_receivers(*route->owner, port.info, [&](VirtualProcessor& vp) {
+    if (!accepts(vp, port.info.sint)) {
+      return Status::kInvalidSynicState;
+    }
+    const auto message =
+        port.fill_buffer(input.type, std::span(input.payload).first(input.payload_size));
+    if (!message) {
+      return message.error();
+    }
+    ++port.post_count;
+    hv::post_message(context.hypervisor, vp, port.info.sint, **message);
+    return Status::kSuccess;
+  }));
 }
 
 CallOutcome signal_event(CallContext& context) {
   const auto input = context.header<SignalEventInput>();
   const machine::LockGuard guard(context.hypervisor.communication_lock);
-  const auto port = find_port(context, input.connection, PortType::kEvent);
-  if (!port) {
-    return fail(port.error());
-  }
-  const PortInfo& info = (*port)->info;
-  if (input.flag >= info.flag_count) {
-    return fail(Status::kInvalidParameter);
-  }
-  const auto route = find_route(context, **port);
+  const auto route = find_route(context, input.connection, PortType::kEvent);
   if (!route) {
     return fail(route.error());
   }
-  const std::uint32_t flag = static_cast<std::uint32_t>(info.base_flag) + input.flag;
-  return fail(hv::signal_event(context.hypervisor, *route->receiver, info.sint, flag));
+  Port& port = *route->port;
+  if (input.flag >= port.info.flag_count) {
+    return fail(Status::kInvalidParameter);
+  }
+  const std::uint32_t flag = static_cast<std::uint32_t>(port.info.base_flag) + input.flag;
+  const Status status = try_receivers(*route->owner, port.info, [&](VirtualProcessor& vp) {
+    return hv::signal_event(context.hypervisor, vp, port.info.sint, flag).status;
+  });
+  port.post_count += status == Status::kSuccess ? 1 : 0;
+  return fail(status);
+}
+
+CallOutcome signal_event_direct(CallContext& context) {
+  const auto input = context.header<SignalEventDirectInput>();
+  if (input.target_vtl != 0 || input.sint >= kSintCount || input.flag >= kEventFlagsPerSint) {
+    return fail(Status::kInvalidParameter);
+  }
+  SignalEventDirectOutput output;
+  {
+    const machine::LockGuard guard(context.hypervisor.management_lock);
+    const auto target = find_direct_target(context, input.partition, input.vp);
+    if (!target) {
+      return fail(target.error());
+    }
+    const SignalResult result =
+        hv::signal_event(context.hypervisor, **target, input.sint, input.flag);
+    if (result.status != Status::kSuccess) {
+      return fail(result.status);
+    }
+    output.newly_signaled = result.newly_set ? 1 : 0;
+  }
+  return fail(context.put_output(output));
+}
+
+CallOutcome post_message_direct(CallContext& context) {
+  const auto input = context.header<PostMessageDirectInput>();
+  const auto content = std::bit_cast<Message>(input.message);
+  const MessageHeader& header = content.header;
+  if (input.target_vtl != 0 || input.sint >= kSintCount || header.type == MessageType::kNone ||
+      header.payload_size > kMessagePayloadBytes) {
+    return fail(Status::kInvalidParameter);
+  }
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_direct_target(context, input.partition, input.vp);
+  if (!target) {
+    return fail(target.error());
+  }
+  QueuedMessage message;
+  message.header = header;
+  message.payload = content.payload.data();
+  return fail(hv::post_message_at_once(context.hypervisor, **target, input.sint, message));
+}
+
+CallOutcome notify_port_ring_empty(CallContext& context) {
+  const auto input = context.header<NotifyPortRingEmptyInput>();
+  if (!context.caller.is_root()) {
+    return fail(Status::kAccessDenied);
+  }
+  if (input.sint >= kSintCount || input.reserved != 0) {
+    return fail(Status::kInvalidParameter);
+  }
+  refill_event_ring(context.hypervisor, context.vp, input.sint);
+  return {};
 }
 
 }  // namespace hv::calls

@@ -108,6 +108,8 @@ CallOutcome finalize_partition(CallContext& context) {
     if (partition->first_child != nullptr) {
       return fail(Status::kOperationDenied);
     }
+    // Whoever is about to send it something looks under that lock.
+    const machine::LockGuard communication(hypervisor.communication_lock);
     partition->state = PartitionState::kFinalizing;
   }
   // In this state no call adds a VP, and only the holder of the scope deletes one.

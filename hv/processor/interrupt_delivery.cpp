@@ -295,8 +295,23 @@ void post_message(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_
   }
 }
 
-Status signal_event(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
-                    std::uint32_t flag) {
+Status post_message_at_once(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
+                            const QueuedMessage& message) {
+  SintSet sints;
+  Status status = Status::kSuccess;
+  {
+    const machine::LockGuard guard(target.lock);
+    status = target.synic.post_at_once(sint, message, sints);
+    request_sints(target, sints);
+  }
+  if (!sints.empty()) {
+    hypervisor.notify(target);
+  }
+  return status;
+}
+
+SignalResult signal_event(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
+                          std::uint32_t flag) {
   Synic::EventOutcome outcome;
   Status status = Status::kSuccess;
   {
@@ -307,7 +322,7 @@ Status signal_event(Hypervisor& hypervisor, VirtualProcessor& target, std::uint3
   if (!outcome.interrupts.empty()) {
     hypervisor.notify(target);
   }
-  return status;
+  return {status, outcome.newly_set};
 }
 
 void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector) {

@@ -29,9 +29,16 @@ void deliver_messages(VirtualProcessor& vp);
 /// Posts a complete message, whose buffer is marked busy, and tells the VP. Takes the VP's lock.
 void post_message(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
                   QueuedMessage& message);
+/// Synic::post_at_once(), and tells the VP. Takes the VP's lock.
+[[nodiscard]] Status post_message_at_once(Hypervisor& hypervisor, VirtualProcessor& target,
+                                          std::uint32_t sint, const QueuedMessage& message);
+struct SignalResult {
+  Status status = Status::kSuccess;
+  bool newly_set = false;
+};
 /// Sets an event flag, and tells the VP. Takes the VP's lock.
-[[nodiscard]] Status signal_event(Hypervisor& hypervisor, VirtualProcessor& target,
-                                  std::uint32_t sint, std::uint32_t flag);
+[[nodiscard]] SignalResult signal_event(Hypervisor& hypervisor, VirtualProcessor& target,
+                                        std::uint32_t sint, std::uint32_t flag);
 /// Requests a fixed edge-triggered interrupt. Takes the VP's lock.
 void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector);
 

@@ -89,9 +89,11 @@ class IdIndex {
     if (wanted > kMaxPages || pool_->available() < wanted) {
       return;
     }
-    const std::array<Page*, kMaxPages> old_pages = pages_;
-    const std::uint32_t old_page_count = page_count_;
     T* all = take_out_all();
+    const std::uint32_t old_page_count = page_count_;
+    const std::array<Page*, kMaxPages> old_pages =
+        old_page_count == 0 ? std::array<Page*, kMaxPages>{} : pages_;
+    pages_ = {};
     for (std::uint32_t page = 0; page < wanted; ++page) {
       const machine::Spn place = *pool_->take();
       pages_[page] = std::construct_at(reinterpret_cast<Page*>(machine::direct_map(place)));
@@ -129,14 +131,18 @@ class IdIndex {
     }
     page_count_ = 0;
     bucket_count_ = kOwnBuckets;
+    own_ = {};
   }
 
   PagePool* pool_;
   std::uint32_t count_ = 0;
   std::uint32_t bucket_count_ = kOwnBuckets;
   std::uint32_t page_count_ = 0;
-  std::array<T*, kOwnBuckets> own_{};
-  std::array<Page*, kMaxPages> pages_{};
+  union {
+    /// While there is no page.
+    std::array<T*, kOwnBuckets> own_{};
+    std::array<Page*, kMaxPages> pages_;
+  };
 };
 
 }  // namespace hv

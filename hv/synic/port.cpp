@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "hv/synic/doorbell_table.h"
 #include "hv/tlfs/synic.h"
 #include "machine/invariant.h"
 
@@ -63,6 +64,7 @@ Status check_port(PortId id, const PortInfo& info) {
   }
   switch (info.type) {
     case PortType::kMessage:
+    case PortType::kDoorbell:
       return is_sint_of_port(info.sint) && info.base_flag == 0 && info.flag_count == 0
                  ? Status::kSuccess
                  : Status::kInvalidParameter;
@@ -73,7 +75,6 @@ Status check_port(PortId id, const PortInfo& info) {
                  : Status::kInvalidParameter;
     }
     case PortType::kMonitor:
-    case PortType::kDoorbell:
       return Status::kFeatureUnavailable;
   }
   return Status::kInvalidParameter;
@@ -92,8 +93,9 @@ Status check_connection(ConnectionId id, const ConnectionInfo& info) {
       return info.gpa == 0 && info.trigger_value == 0 && info.flags == 0
                  ? Status::kSuccess
                  : Status::kInvalidParameter;
-    case PortType::kMonitor:
     case PortType::kDoorbell:
+      return check_doorbell(info);
+    case PortType::kMonitor:
       return Status::kFeatureUnavailable;
   }
   return Status::kInvalidParameter;

@@ -32,6 +32,8 @@ class Port {
   /// The connection to it, at most one.
   Connection* connection = nullptr;
 
+  /// Messages, events and doorbells that came through it.
+  std::uint64_t post_count = 0;
   /// The port's buffers in the queues of virtual processors; drop it there before the port goes.
   MessageOwner messages;
 
@@ -40,6 +42,8 @@ class Port {
   [[nodiscard]] std::expected<QueuedMessage*, Status> fill_buffer(
       MessageType type, std::span<const std::byte> payload);
   [[nodiscard]] bool has_free_buffer() const;
+  /// Of a doorbell: it rang when the ring was full, and its id is not there yet.
+  [[nodiscard]] bool waits() const { return waits_; }
 
  private:
   friend class PortTable;
@@ -51,9 +55,14 @@ class Port {
   /// Where they come from; null for ports that are for no messages.
   MessageBuffers* store_ = nullptr;
   Port* next_ = nullptr;
+  /// A doorbell port that rang when the ring of this virtual processor was full.
+  Port* next_waiting_ = nullptr;
+  VpIndex waits_for_{};
+  bool waits_ = false;
 };
 
-/// The way to a port of another partition. A connection outlives its port: then it leads nowhere.
+/// The way to a port, of another partition as a rule. A connection outlives its port: then it leads
+/// nowhere.
 class Connection {
  public:
   ConnectionId id{};
@@ -70,10 +79,14 @@ class Connection {
 
 /// What CreatePort may ask for, without regard to other objects: kInvalidPortId for an id of more
 /// than 24 bits, kInvalidParameter for what the interface forbids, kFeatureUnavailable for monitor
-/// and doorbell ports, which this hypervisor does not have. Whether the VP exists is not looked at.
+/// ports, which this hypervisor does not have. Whether the VP exists is not looked at.
 [[nodiscard]] Status check_port(PortId id, const PortInfo& info);
-/// Likewise for ConnectPort: kInvalidConnectionId, kInvalidParameter, kFeatureUnavailable.
+/// Likewise for ConnectPort: kInvalidConnectionId, kInvalidParameter, kFeatureUnavailable, and
+/// kInvalidAlignment for a doorbell that would cross a page.
 [[nodiscard]] Status check_connection(ConnectionId id, const ConnectionInfo& info);
+/// Whether `owner` may connect to the port: kInvalidPartitionId if the port is for another
+/// partition; kInvalidPortId if it already has a connection or is not of the type.
+[[nodiscard]] Status check_connectable(const Port& port, PartitionId owner, PortType type);
 /// What PostMessage checks before it looks at any connection: kInvalidParameter.
 [[nodiscard]] Status check_message(MessageType type, std::uint32_t payload_size);
 

@@ -35,6 +35,7 @@ void PortTable::remove(Port& port) {
   if (port.connection != nullptr) {
     port.connection->port = nullptr;
   }
+  forget_waiting(port);
   index_.remove(port);
   while (MessageBuffer* const buffer = port.buffers_) {
     port.buffers_ = buffer->next;
@@ -51,19 +52,49 @@ void PortTable::destroy() {
   records_.destroy();
 }
 
+void PortTable::wait_for_ring(Port& port, VpIndex vp) {
+  INVARIANT(port.info.type == PortType::kDoorbell);
+  if (port.waits_) {
+    return;
+  }
+  port.waits_ = true;
+  port.waits_for_ = vp;
+  port.next_waiting_ = waiting_;
+  waiting_ = &port;
+}
+
+Port* PortTable::take_waiting(VpIndex vp, std::uint32_t sint) {
+  Port* port = waiting_;
+  while (port != nullptr && (port->waits_for_ != vp || port->info.sint != sint)) {
+    port = port->next_waiting_;
+  }
+  if (port != nullptr) {
+    forget_waiting(*port);
+  }
+  return port;
+}
+
+void PortTable::forget_waiting(const Port& port) {
+  for (Port** at = &waiting_; *at != nullptr; at = &(*at)->next_waiting_) {
+    if (*at == &port) {
+      (*at)->waits_ = false;
+      *at = port.next_waiting_;
+      return;
+    }
+  }
+}
+
 Status ConnectionTable::connect(ConnectionId id, PartitionId owner, const ConnectionInfo& info,
                                 Port& port) {
+  INVARIANT(info.type != PortType::kDoorbell);
   if (const Status status = check_connection(id, info); status != Status::kSuccess) {
     return status;
   }
   if (find(id) != nullptr) {
     return Status::kInvalidConnectionId;
   }
-  if (port.connection_partition != owner) {
-    return Status::kInvalidPartitionId;
-  }
-  if (port.connection != nullptr || port.info.type != info.type) {
-    return Status::kInvalidPortId;
+  if (const Status status = check_connectable(port, owner, info.type); status != Status::kSuccess) {
+    return status;
   }
   if (!records_.has_room()) {
     return Status::kInsufficientMemory;
@@ -77,6 +108,14 @@ Status ConnectionTable::connect(ConnectionId id, PartitionId owner, const Connec
   port.connection = &connection;
   index_.insert(connection);
   return Status::kSuccess;
+}
+
+Status check_connectable(const Port& port, PartitionId owner, PortType type) {
+  if (port.connection_partition != owner) {
+    return Status::kInvalidPartitionId;
+  }
+  return port.connection == nullptr && port.info.type == type ? Status::kSuccess
+                                                              : Status::kInvalidPortId;
 }
 
 void ConnectionTable::remove(Connection& connection) {

@@ -37,11 +37,19 @@ class PortTable {
   /// Returns all memory to the pool; no port is left.
   void destroy();
 
+  /// The ring of `vp` was full when this doorbell port rang: it waits until take_waiting().
+  void wait_for_ring(Port& port, VpIndex vp);
+  /// A port that waits for the ring of a SINT of `vp`, and waits no more; null if there is none.
+  [[nodiscard]] Port* take_waiting(VpIndex vp, std::uint32_t sint);
+
  private:
+  void forget_waiting(const Port& port);
+
   /// As many as a child usually has need no page.
   RecordPages<Port, 2> records_;
   MessageBuffers buffers_;
   IdIndex<Port, PortId> index_;
+  Port* waiting_ = nullptr;
 };
 
 class ConnectionTable {

@@ -124,4 +124,26 @@ struct SignalEventDirectOutput {
 };
 static_assert(sizeof(SignalEventDirectOutput) == 8);
 
+/// As shipped code has it; the message is at an odd place for its 8-byte words.
+struct PostMessageDirectInput {
+  PartitionId partition{};
+  VpIndex vp{};
+  std::uint8_t target_vtl = 0;
+  std::array<std::uint8_t, 3> reserved0{};
+  std::uint8_t sint = 0;
+  std::array<std::uint8_t, 3> reserved1{};
+  /// A Message.
+  std::array<std::byte, kMessageSlotBytes> message{};
+  std::uint32_t reserved2 = 0;
+};
+static_assert(sizeof(PostMessageDirectInput) == 280);
+static_assert(offsetof(PostMessageDirectInput, sint) == 16);
+static_assert(offsetof(PostMessageDirectInput, message) == 20);
+
+struct NotifyPortRingEmptyInput {
+  std::uint32_t sint = 0;
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(NotifyPortRingEmptyInput) == 8);
+
 }  // namespace hv

@@ -47,8 +47,18 @@ static_assert(offsetof(PortInfo, vp) == 12);
 static_assert(offsetof(PortInfo, base_flag) == 16);
 static_assert(offsetof(PortInfo, flag_count) == 18);
 
-/// HV_CONNECTION_INFO: message and event connections have nothing but the type.
+/// HV_CONNECTION_INFO: message and event connections have nothing but the type; monitor connections
+/// have a GPA, doorbells also the write that rings them.
 struct ConnectionInfo {
+  /// In `flags`: the size of the write, and whether its value matters.
+  static constexpr std::uint64_t kDoorbellSizeMask = 7;
+  static constexpr std::uint64_t kDoorbellAnySize = 0;
+  static constexpr std::uint64_t kDoorbellByte = 1;
+  static constexpr std::uint64_t kDoorbellWord = 2;
+  static constexpr std::uint64_t kDoorbellDword = 3;
+  static constexpr std::uint64_t kDoorbellQword = 4;
+  static constexpr std::uint64_t kDoorbellAnyValue = 0x8000'0000;
+
   PortType type{};
   std::uint32_t reserved = 0;
   std::uint64_t gpa = 0;
@@ -60,6 +70,7 @@ static_assert(offsetof(ConnectionInfo, gpa) == 8);
 static_assert(offsetof(ConnectionInfo, trigger_value) == 16);
 static_assert(offsetof(ConnectionInfo, flags) == 24);
 
+/// HV_PORT_PROPERTY_CODE.
 enum class PortProperty : std::uint32_t { kPostCount = 0, kPreferredTargetVp = 1 };
 
 }  // namespace hv

@@ -7,6 +7,17 @@ namespace interface_test {
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
       partition_call_cases(),
+      create_port_cases(),
+      delete_port_cases(),
+      connect_port_cases(),
+      disconnect_port_cases(),
+      get_port_property_cases(),
+      set_port_property_cases(),
+      post_message_cases(),
+      signal_event_cases(),
+      signal_event_direct_cases(),
+      post_message_direct_cases(),
+      notify_port_ring_empty_cases(),
   };
   return tables;
 }

@@ -8,5 +8,16 @@
 namespace interface_test {
 
 [[nodiscard]] std::span<const CallCase> partition_call_cases();
+[[nodiscard]] std::span<const CallCase> create_port_cases();
+[[nodiscard]] std::span<const CallCase> delete_port_cases();
+[[nodiscard]] std::span<const CallCase> connect_port_cases();
+[[nodiscard]] std::span<const CallCase> disconnect_port_cases();
+[[nodiscard]] std::span<const CallCase> get_port_property_cases();
+[[nodiscard]] std::span<const CallCase> set_port_property_cases();
+[[nodiscard]] std::span<const CallCase> post_message_cases();
+[[nodiscard]] std::span<const CallCase> signal_event_cases();
+[[nodiscard]] std::span<const CallCase> signal_event_direct_cases();
+[[nodiscard]] std::span<const CallCase> post_message_direct_cases();
+[[nodiscard]] std::span<const CallCase> notify_port_ring_empty_cases();
 
 }  // namespace interface_test
