@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "scenarios/stray_characters.h"
 #include "scenarios/table_reader.h"
 
 namespace scenarios {
@@ -369,6 +370,10 @@ std::expected<Scenario, ScenarioError> parse_scenario(std::string_view text,
   if (text.size() > kMaxScenarioBytes) {
     return std::unexpected(ScenarioError{
         file, 0, "", fmt::format("is larger than {} bytes: no scenario", kMaxScenarioBytes)});
+  }
+  if (const std::optional<std::uint32_t> line = find_stray_character(text)) {
+    return std::unexpected(ScenarioError{
+        file, *line, "", "is not TOML: a character beyond ASCII outside of strings and comments"});
   }
   const toml::parse_result parsed = toml::parse(text, file);
   if (!parsed) {

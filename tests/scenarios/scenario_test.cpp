@@ -127,6 +127,9 @@ constexpr Refusal kRefusals[] = {
      "properties.data_disk_digest", "expected is true or false"},
     {"a key twice", "requests = 10", "requests = 10\nrequests = 11", 22, "", "is not TOML"},
     {"a line that is no TOML", "[partitions]", "[partitions", 13, "", "is not TOML"},
+    {"a letter that no key has", "[partitions]", "p\xC3\xA4rtitions = 1", 13, "", "beyond ASCII"},
+    {"a character that is neither space nor letter", "[partitions]",
+     "x = 'Z'  # \xC3\xA4\n\xEF\xBB\xB7", 14, "", "beyond ASCII"},
 };
 
 }  // namespace
@@ -269,4 +272,16 @@ TEST_CASE("no bytes crash the loader", "[scenarios][loader][fuzz]") {
   const std::string nested(20'000, '[');
   REQUIRE_FALSE(parse_scenario("a = " + nested, "deep.toml"));
   REQUIRE_FALSE(parse_scenario(nested, "deep.toml"));
+}
+
+TEST_CASE("strings and comments may hold any characters", "[scenarios][scenario]") {
+  for (const std::string_view text :
+       {"\"\xC3\xA4 \\\" \xC3\xA4\"", "'\xC3\xA4 # \xC3\xA4'", "\"\"\"\xC3\xA4\n\" \xC3\xA4\"\"\"",
+        "\'\'\'\xC3\xA4 ' \n\xC3\xA4\'\'\'", "\"x\"  # \xC3\xA4 \" \xC3\xA4"}) {
+    std::string whole(kWhole);
+    whole.replace(0, whole.find('\n'), "name = \"all\"\ndescription = " + std::string(text));
+    const auto scenario = parse_scenario(whole, "test.toml");
+    INFO(text);
+    REQUIRE(scenario);
+  }
 }
