@@ -320,10 +320,10 @@ PublishResult RingWriter<Memory>::publish() {
 template <RingMemory Memory>
 WaitResult RingWriter<Memory>::wait_for_space(std::uint32_t bytes) {
   INVARIANT(bytes <= largest_packet_bytes());
-  INVARIANT(!has_unpublished());
   if (corrupt_) [[unlikely]] {
     return WaitResult::kCorrupt;
   }
+  INVARIANT(!has_unpublished());
   memory_.store_u32(RingWord::kPendingSendSize, ring::round_up_to_8(bytes));
   waiting_ = true;
   // The reader publishes its index and then looks at pending_send_sz; either it sees the request or

@@ -79,10 +79,17 @@ TEST_CASE("a read index that turns bad is found when publishing and when waiting
   SharedRing ring(kSize);
   Writer publishing{RecordingRingMemory(ring)};
   REQUIRE(publishing.write({}) == RingStatus::kDone);
+  Writer ignoring{RecordingRingMemory(ring)};
+  REQUIRE(ignoring.write({}) == RingStatus::kDone);
   Writer waiting{RecordingRingMemory(ring)};
   ring.words[RingWord::kReadIndex] = kSize;
   CHECK(publishing.publish() == PublishResult::kCorrupt);
+  // Whoever did not look at that answer gets the same again.
+  CHECK(publishing.wait_for_space(24) == WaitResult::kCorrupt);
   CHECK(waiting.wait_for_space(24) == WaitResult::kCorrupt);
+  // With a packet that never went out.
+  CHECK(ignoring.write({}) == RingStatus::kCorrupt);
+  CHECK(ignoring.wait_for_space(24) == WaitResult::kCorrupt);
 }
 
 TEST_CASE("an end that takes up a ring with bad indices is corrupt from the start",
