@@ -9,6 +9,9 @@ if(CHRONOVISOR_SANITIZE)
     -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all)
   target_link_options(chronovisor_options INTERFACE -fsanitize=address,undefined)
 endif()
+if(CHRONOVISOR_FUZZ)
+  target_compile_options(chronovisor_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # Above the seam: no exceptions and no RTTI, on either machine.
 add_library(chronovisor_above_the_seam INTERFACE)

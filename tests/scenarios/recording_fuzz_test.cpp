@@ -1,18 +1,16 @@
 // Recordings that were damaged on the way, or made up: whatever they hold, reading and replaying
 // them ends with an answer.
-#include <xxhash.h>
-#include <zstd.h>
-
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <random>
 
 #include "scenarios/recording.h"
+#include "tests/support/recording_envelope.h"
 
 namespace {
 
-constexpr std::size_t kHeaderBytes = 40;
-
+using recording_envelope::contents_of;
+using recording_envelope::file_of;
 using Random = std::mt19937_64;
 
 const scenarios::Scenario& hello() {
@@ -68,36 +66,6 @@ void damage(sim::Bytes& bytes, Random& draw) {
   }
 }
 
-void put_word(sim::Bytes& file, std::size_t at, std::uint64_t value) {
-  for (std::size_t index = 0; index < 8; ++index) {
-    file[at + index] = static_cast<std::byte>(value >> (8 * index));
-  }
-}
-
-/// The contents of a packed recording.
-sim::Bytes contents_of(const sim::Bytes& file) {
-  const auto size =
-      ZSTD_getFrameContentSize(file.data() + kHeaderBytes, file.size() - kHeaderBytes);
-  sim::Bytes contents(size);
-  REQUIRE(ZSTD_decompress(contents.data(), contents.size(), file.data() + kHeaderBytes,
-                          file.size() - kHeaderBytes) == size);
-  return contents;
-}
-
-/// A file whose envelope is right, around any contents.
-sim::Bytes file_of(const sim::Bytes& contents, const sim::Bytes& like) {
-  sim::Bytes file(kHeaderBytes + ZSTD_compressBound(contents.size()));
-  std::copy_n(like.begin(), kHeaderBytes, file.begin());
-  const std::size_t size = ZSTD_compress(file.data() + kHeaderBytes, file.size() - kHeaderBytes,
-                                         contents.data(), contents.size(), 1);
-  REQUIRE(ZSTD_isError(size) == 0);
-  file.resize(kHeaderBytes + size);
-  put_word(file, 16, size);
-  put_word(file, 24, contents.size());
-  put_word(file, 32, XXH3_64bits(file.data() + kHeaderBytes, size));
-  return file;
-}
-
 }  // namespace
 
 TEST_CASE("a recording that is damaged anywhere is refused", "[scenarios][recording][fuzz]") {
@@ -117,13 +85,13 @@ TEST_CASE("a recording that is damaged anywhere is refused", "[scenarios][record
 TEST_CASE("damaged contents in a whole envelope crash nothing", "[scenarios][recording][fuzz]") {
   const sim::Bytes whole = scenarios::pack(record_hello());
   const sim::Bytes contents = contents_of(whole);
-  REQUIRE(scenarios::unpack(file_of(contents, whole)));
+  REQUIRE(scenarios::unpack(file_of(contents)));
   Random draw(Catch::rngSeed());
   int refused = 0;
   for (int turn = 0; turn < 2'000; ++turn) {
     sim::Bytes damaged = contents;
     damage(damaged, draw);
-    const auto recording = scenarios::unpack(file_of(damaged, whole));
+    const auto recording = scenarios::unpack(file_of(damaged));
     refused += recording.has_value() ? 0 : 1;
     if (recording) {
       static_cast<void>(

@@ -1,0 +1,120 @@
+// What a host may send to a child's VMBus driver, between anything that the driver's owner does.
+#include <array>
+#include <cstdlib>
+
+#include "tests/fuzz/fuzz_input.h"
+#include "tests/support/recording_client.h"
+#include "tests/support/seam_record.h"
+
+namespace {
+
+using namespace vmbus;
+using fuzz::FuzzInput;
+
+constexpr std::uint32_t kChannels = 6;
+constexpr std::uint32_t kFirstGpadl = 0xE1E10;
+
+void hear_something(FuzzInput& input, Client& client) {
+  std::array<std::byte, kMaxMessageSize + 8> message;
+  const std::size_t size = input.take<std::uint8_t>() % message.size();
+  const std::span<std::byte> used = std::span(message).first(size);
+  input.fill(used);
+  if (size >= 4) {
+    const std::uint32_t type = std::to_integer<std::uint32_t>(used[0]) % 32;
+    copy_bytes(used, bytes_of(type));
+  }
+  client.handle_message(used);
+}
+
+void hear_what_is_likely(FuzzInput& input, vmbus_double::ClientFixture& fixture) {
+  const std::uint32_t channel = input.below(kChannels);
+  const GpadlId gpadl(kFirstGpadl + input.below(kChannels));
+  const std::uint32_t status = input.below(2);
+  switch (input.below(7)) {
+    case 0:
+      fixture.respond(status == 0, input.take<std::uint32_t>());
+      break;
+    case 1:
+      fixture.offer(channel);
+      break;
+    case 2:
+      fixture.rescind(channel);
+      break;
+    case 3:
+      fixture.answer_gpadl(channel, gpadl, status);
+      break;
+    case 4:
+      fixture.answer_open(channel, status);
+      break;
+    case 5:
+      fixture.torndown(gpadl);
+      break;
+    default:
+      fixture.say_bare(input.below(2) == 0 ? MessageType::kAllOffersDelivered
+                                           : MessageType::kUnloadResponse);
+  }
+}
+
+void act_as_owner(FuzzInput& input, vmbus_double::ClientFixture& fixture) {
+  const ChannelId channel(input.below(kChannels));
+  GpadlId gpadl(kFirstGpadl + input.below(kChannels));
+  switch (input.below(9)) {
+    case 0:
+      (void)fixture.client.connect();
+      break;
+    case 1:
+      (void)fixture.client.request_offers();
+      break;
+    case 2:
+      (void)fixture.client.create_gpadl(channel, fixture.pages, gpadl);
+      break;
+    case 3:
+      (void)fixture.client.open(channel, {.ring_gpadl = gpadl});
+      break;
+    case 4:
+      (void)fixture.client.close(channel);
+      break;
+    case 5:
+      (void)fixture.client.teardown_gpadl(gpadl);
+      break;
+    case 6:
+      (void)fixture.client.modify(channel, input.below(4));
+      break;
+    case 7:
+      (void)fixture.client.release_channel(channel);
+      break;
+    default:
+      (void)fixture.client.contact_post_failed();
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  seam_record::clear();
+  FuzzInput input(data, size);
+  vmbus_double::ClientFixture fixture;
+  if (input.below(2) == 0) {
+    fixture.connect();
+  }
+  while (!input.empty()) {
+    switch (input.below(3)) {
+      case 0:
+        hear_something(input, fixture.client);
+        break;
+      case 1:
+        hear_what_is_likely(input, fixture);
+        break;
+      default:
+        act_as_owner(input, fixture);
+    }
+    for (const auto& sent : fixture.notifier.sent) {
+      if (sent.bytes.size() > kMaxMessageSize) {
+        std::abort();
+      }
+    }
+    fixture.clear();
+    fixture.notifier.offers.clear();
+  }
+  return 0;
+}
