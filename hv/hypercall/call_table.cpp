@@ -156,6 +156,14 @@ constexpr CallEntry kCallEntries[] = {
                                                             calls::signal_event_direct),
     simple<PostMessageDirectInput>(CallCode::kPostMessageDirect, "PostMessageDirect", kSlow,
                                    kParent, calls::post_message_direct),
+    rep<GetVpCpuidValuesInput>(CallCode::kGetVpCpuidValues, "GetVpCpuidValues", sizeof(CpuidLeaf),
+                               sizeof(CpuidValues), kParent, calls::get_vp_cpuid_values),
+    simple<GetPartitionPropertyExInput, VmmCapabilities>(CallCode::kGetPartitionPropertyEx,
+                                                         "GetPartitionPropertyEx", kSlow, kParent,
+                                                         calls::get_partition_property_ex),
+    with_variable_header(simple<SetPartitionPropertyExInput>(
+        CallCode::kSetPartitionPropertyEx, "SetPartitionPropertyEx", kSlow, kParent,
+        calls::set_partition_property_ex)),
 };
 
 constexpr std::span<const CallEntry> kCalls{kCallEntries};

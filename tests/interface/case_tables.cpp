@@ -6,6 +6,7 @@ namespace interface_test {
 
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
+      get_property_cases(),
       partition_call_cases(),
       create_port_cases(),
       delete_port_cases(),
@@ -18,6 +19,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       signal_event_direct_cases(),
       post_message_direct_cases(),
       notify_port_ring_empty_cases(),
+      set_property_cases(),
   };
   return tables;
 }

@@ -7,6 +7,7 @@
 
 namespace interface_test {
 
+[[nodiscard]] std::span<const CallCase> get_property_cases();
 [[nodiscard]] std::span<const CallCase> partition_call_cases();
 [[nodiscard]] std::span<const CallCase> create_port_cases();
 [[nodiscard]] std::span<const CallCase> delete_port_cases();
@@ -19,5 +20,6 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> signal_event_direct_cases();
 [[nodiscard]] std::span<const CallCase> post_message_direct_cases();
 [[nodiscard]] std::span<const CallCase> notify_port_ring_empty_cases();
+[[nodiscard]] std::span<const CallCase> set_property_cases();
 
 }  // namespace interface_test
