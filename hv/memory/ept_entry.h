@@ -11,12 +11,18 @@ namespace hv {
 
 /// The processor ignores bits 62:52 and takes an entry without any right for absent. Bit 52 is
 /// ours: it tells a page that is mapped without rights from one that is not mapped. An entry that
-/// refers to a table keeps in 62:53 how many entries of that table are mapped.
+/// refers to a table keeps in 62:53 how many entries of that table are mapped; one of a page keeps
+/// there what the mapping asks for and the processor does not know.
 class EptEntry {
  public:
   static constexpr std::uint64_t kMapped = 1ull << 52;
   static constexpr unsigned kPopulationShift = 53;
   static constexpr std::uint64_t kPopulationMask = 0x3FF;
+  static constexpr std::uint64_t kNoOverlay = 1ull << 53;
+  static constexpr std::uint64_t kReadOnly = 1ull << 54;
+  static constexpr std::uint64_t kRightsMask =
+      machine::vmx::kEptRead | machine::vmx::kEptWrite | machine::vmx::kEptExecute;
+  static constexpr std::uint64_t kNotesMask = machine::vmx::kEptAccessed | machine::vmx::kEptDirty;
 
   constexpr EptEntry() = default;
   constexpr explicit EptEntry(std::uint64_t bits) : bits_(bits) {}
@@ -31,10 +37,24 @@ class EptEntry {
                                    : machine::vmx::kMemoryTypeUncacheable;
     return EptEntry(machine::Spa(mapping.page).value() | mapping.rights.bits() | kMapped |
                     (type << machine::vmx::kEptMemoryTypeShift) |
-                    (large ? machine::vmx::kEptLargePage : 0));
+                    (large ? machine::vmx::kEptLargePage : 0) | note_bits(mapping.notes) |
+                    (mapping.no_overlay ? kNoOverlay : 0) | (mapping.read_only ? kReadOnly : 0));
+  }
+  [[nodiscard]] static constexpr std::uint64_t note_bits(GpaNotes notes) {
+    return (notes.accessed ? machine::vmx::kEptAccessed : 0) |
+           (notes.dirty ? machine::vmx::kEptDirty : 0);
+  }
+
+  [[nodiscard]] static constexpr std::uint64_t cleared_by(const GpaNoteChange& change) {
+    GpaNotes clear = change.clear;
+    clear.dirty = clear.dirty || clear.accessed;
+    return note_bits(clear) & ~note_bits(change.set);
   }
 
   [[nodiscard]] constexpr std::uint64_t bits() const { return bits_; }
+  [[nodiscard]] constexpr EptEntry with(std::uint64_t clear_bits, std::uint64_t set_bits) const {
+    return EptEntry((bits_ & ~clear_bits) | set_bits);
+  }
   [[nodiscard]] constexpr std::uint64_t population() const {
     return (bits_ >> kPopulationShift) & kPopulationMask;
   }
@@ -46,24 +66,26 @@ class EptEntry {
   /// Whether the processor may have cached it.
   [[nodiscard]] constexpr bool present() const { return (bits_ & kRightsMask) != 0; }
   [[nodiscard]] constexpr bool large() const { return (bits_ & machine::vmx::kEptLargePage) != 0; }
-  [[nodiscard]] constexpr bool accessed() const {
-    return (bits_ & machine::vmx::kEptAccessed) != 0;
+  [[nodiscard]] constexpr GpaNotes notes() const {
+    return {.accessed = (bits_ & machine::vmx::kEptAccessed) != 0,
+            .dirty = (bits_ & machine::vmx::kEptDirty) != 0};
   }
-  [[nodiscard]] constexpr bool dirty() const { return (bits_ & machine::vmx::kEptDirty) != 0; }
   [[nodiscard]] constexpr machine::Spn page() const {
     return machine::Spa(bits_ & machine::vmx::kEptAddressMask).page();
   }
   [[nodiscard]] constexpr GpaMapping mapping() const {
     const std::uint64_t type = (bits_ >> machine::vmx::kEptMemoryTypeShift) & 7;
-    return GpaMapping{page(), GpaRights(static_cast<std::uint8_t>(bits_ & kRightsMask)),
-                      type == machine::vmx::kMemoryTypeWriteBack ? GpaCaching::kWriteBack
-                                                                 : GpaCaching::kUncached};
+    return GpaMapping{.page = page(),
+                      .rights = GpaRights(static_cast<std::uint8_t>(bits_ & kRightsMask)),
+                      .caching = type == machine::vmx::kMemoryTypeWriteBack ? GpaCaching::kWriteBack
+                                                                            : GpaCaching::kUncached,
+                      .no_overlay = (bits_ & kNoOverlay) != 0,
+                      .read_only = (bits_ & kReadOnly) != 0,
+                      .notes = notes()};
   }
   friend constexpr bool operator==(EptEntry, EptEntry) = default;
 
  private:
-  static constexpr std::uint64_t kRightsMask =
-      machine::vmx::kEptRead | machine::vmx::kEptWrite | machine::vmx::kEptExecute;
   std::uint64_t bits_ = 0;
 };
 static_assert(machine::vmx::kEptRead == GpaRights::kReadBit);

@@ -15,11 +15,15 @@
 
 namespace hv {
 
-/// Where tables live. Entries are read and written whole; allocate() returns a zeroed page.
+/// Where tables live. Entries are read and written whole; compare_exchange() answers what it found,
+/// allocate() a zeroed page.
 template <class T>
 concept TableMemory = requires(T memory, machine::Spa entry, machine::Spn page) {
   { memory.load(entry) } -> std::same_as<std::uint64_t>;
   memory.store(entry, std::uint64_t{});
+  {
+    memory.compare_exchange(entry, std::uint64_t{}, std::uint64_t{})
+  } -> std::same_as<std::uint64_t>;
   { memory.allocate() } -> std::same_as<std::optional<machine::Spn>>;
   memory.free(page);
 };
@@ -30,6 +34,10 @@ concept TableMemory = requires(T memory, machine::Spa entry, machine::Spn page) 
 /// translates each page as before or as after. A call that lacks memory changes nothing. A table
 /// that falls out of use may still be cached by a processor, so it is *retired*: it keeps its page
 /// until the caller has invalidated and calls release_retired().
+///
+/// A processor may set the accessed and dirty notes of an entry at any moment (SDM vol. 3 28.2.4).
+/// An entry that it may know is therefore only ever exchanged, and what was noted until then is
+/// kept, or answered by last_change().
 template <TableMemory Memory>
 class EptTable {
  public:
@@ -40,6 +48,16 @@ class EptTable {
   EptTable(Memory memory, machine::Spn root) : memory_(memory), root_(root) {}
 
   [[nodiscard]] machine::Spn root() const { return root_; }
+
+  /// What the last map(), unmap() or prepare() did to the one entry that translated the page.
+  struct Change {
+    /// What it said before, in 4 KiB if it was split for this.
+    EptEntry replaced;
+    bool split = false;
+    /// Where the 2 MiB page lies that was split.
+    machine::Spn split_page;
+  };
+  [[nodiscard]] const Change& last_change() const { return change_; }
 
   /// Whether a processor may hold a translation that is no longer true. The caller invalidates on
   /// every processor that may run the partition, then calls release_retired().
@@ -69,8 +87,9 @@ class EptTable {
   /// Makes sure that map() and unmap() of any page in the 2 MiB around `gpn` need no memory.
   [[nodiscard]] Status prepare(machine::Gpn gpn);
 
-  /// Clears and sets the accessed and dirty notes of the leaf entry; the page must be mapped.
-  void change_notes(machine::Gpn gpn, std::uint64_t clear_bits, std::uint64_t set_bits);
+  /// Clears and sets bits of the leaf entry, be it large, in one step, and answers what it said
+  /// before; the page must be mapped, and stays so.
+  EptEntry modify(machine::Gpn gpn, std::uint64_t clear_bits, std::uint64_t set_bits);
 
   /// Frees every table, the root included. The object must not be used afterwards.
   void destroy();
@@ -95,7 +114,8 @@ class EptTable {
   }
   [[nodiscard]] Walk walk(machine::Gpn gpn, std::size_t to_level) const;
   [[nodiscard]] Status build(const Walk& from, machine::Gpn gpn, std::size_t to_level);
-  void replace(const Walk& found, std::size_t level, EptEntry old, EptEntry entry);
+  void fill_split(machine::Spn table, EptEntry large);
+  EptEntry replace(const Walk& found, std::size_t level, EptEntry old, EptEntry entry);
   void prune(const Walk& found);
   void retire(machine::Spn table);
   void destroy_table(machine::Spn table, std::size_t level);
@@ -107,6 +127,7 @@ class EptTable {
   machine::Spn retired_;
   bool any_retired_ = false;
   bool invalidation_needed_ = false;
+  Change change_;
 };
 
 template <TableMemory Memory>
@@ -186,18 +207,25 @@ Status EptTable<Memory>::build(const Walk& from, machine::Gpn gpn, std::size_t t
     }
     tables[level] = *page;
   }
-  std::uint64_t population = 0;
   if (from.entry.mapped()) {
     // Splitting a 2 MiB page: the new table says the same in 512 entries.
     INVARIANT(from.level == 1 && to_level == 0);
-    GpaMapping part = from.entry.mapping();
-    for (std::uint64_t index = 0; index < kEntries; ++index) {
-      const machine::Spa address = machine::Spa(tables[0]) + index * sizeof(std::uint64_t);
-      memory_.store(address, EptEntry::leaf(part, false).bits());
-      part.page = part.page + 1;
+    EptEntry large = from.entry;
+    const EptEntry table = EptEntry::table(tables[0], kEntries);
+    for (fill_split(tables[0], large);;) {
+      const EptEntry now(memory_.compare_exchange(from.entries[1], large.bits(), table.bits()));
+      if (now == large) {
+        break;
+      }
+      large = now;
+      fill_split(tables[0], large);
     }
-    population = kEntries;
+    invalidation_needed_ = invalidation_needed_ || large.present();
+    change_.split = true;
+    change_.split_page = large.page();
+    return Status::kSuccess;
   }
+  std::uint64_t population = 0;
   for (std::size_t level = to_level; level + 1 < from.level; ++level) {
     memory_.store(entry_address(tables[level + 1], gpn, level + 1),
                   EptEntry::table(tables[level], population).bits());
@@ -207,13 +235,31 @@ Status EptTable<Memory>::build(const Walk& from, machine::Gpn gpn, std::size_t t
   return Status::kSuccess;
 }
 
-/// One store makes the change; the one that follows touches only our own count in the entry above.
-/// Whoever may have cached the old entry must be told.
 template <TableMemory Memory>
-void EptTable<Memory>::replace(const Walk& found, std::size_t level, EptEntry old, EptEntry entry) {
-  memory_.store(found.entries[level], entry.bits());
+void EptTable<Memory>::fill_split(machine::Spn table, EptEntry large) {
+  GpaMapping part = large.mapping();
+  for (std::uint64_t index = 0; index < kEntries; ++index) {
+    const machine::Spa address = machine::Spa(table) + index * sizeof(std::uint64_t);
+    memory_.store(address, EptEntry::leaf(part, false).bits());
+    part.page = part.page + 1;
+  }
+}
+
+/// One step makes the change; the one that follows touches only our own count in the entry above.
+/// Whoever may have cached the old entry must be told. Answers the old entry as it was at last.
+template <TableMemory Memory>
+EptEntry EptTable<Memory>::replace(const Walk& found, std::size_t level, EptEntry old,
+                                   EptEntry entry) {
   if (old.present()) {
+    for (EptEntry expected = old;; expected = old) {
+      old = EptEntry(memory_.compare_exchange(found.entries[level], expected.bits(), entry.bits()));
+      if (old == expected) {
+        break;
+      }
+    }
     invalidation_needed_ = true;
+  } else {
+    memory_.store(found.entries[level], entry.bits());
   }
   if (level < kRootLevel && old.mapped() != entry.mapped()) {
     const machine::Spa parent = found.entries[level + 1];
@@ -224,16 +270,19 @@ void EptTable<Memory>::replace(const Walk& found, std::size_t level, EptEntry ol
         table.with_population(entry.mapped() ? population + 1 : population - 1);
     memory_.store(parent, counted.bits());
   }
+  return old;
 }
 
 template <TableMemory Memory>
 Status EptTable<Memory>::prepare(machine::Gpn gpn) {
+  change_ = {};
   const Walk found = walk(gpn, 0);
   return found.level == 0 ? Status::kSuccess : build(found, gpn, 0);
 }
 
 template <TableMemory Memory>
 Status EptTable<Memory>::map(machine::Gpn gpn, const GpaMapping& mapping) {
+  change_ = {};
   Walk found = walk(gpn, 0);
   if (found.level > 0) {
     if (const Status status = build(found, gpn, 0); status != Status::kSuccess) {
@@ -241,7 +290,7 @@ Status EptTable<Memory>::map(machine::Gpn gpn, const GpaMapping& mapping) {
     }
     found = walk(gpn, 0);
   }
-  replace(found, 0, found.entry, EptEntry::leaf(mapping, false));
+  change_.replaced = replace(found, 0, found.entry, EptEntry::leaf(mapping, false));
   return Status::kSuccess;
 }
 
@@ -264,6 +313,7 @@ Status EptTable<Memory>::map_large(machine::Gpn gpn, const GpaMapping& mapping) 
 
 template <TableMemory Memory>
 Status EptTable<Memory>::unmap(machine::Gpn gpn) {
+  change_ = {};
   Walk found = walk(gpn, 0);
   if (!found.entry.mapped()) {
     return Status::kSuccess;
@@ -274,7 +324,7 @@ Status EptTable<Memory>::unmap(machine::Gpn gpn) {
     }
     found = walk(gpn, 0);
   }
-  replace(found, 0, found.entry, EptEntry());
+  change_.replaced = replace(found, 0, found.entry, EptEntry());
   prune(found);
   return Status::kSuccess;
 }
@@ -294,11 +344,26 @@ void EptTable<Memory>::unmap_large(machine::Gpn gpn) {
 }
 
 template <TableMemory Memory>
-void EptTable<Memory>::change_notes(machine::Gpn gpn, std::uint64_t clear_bits,
-                                    std::uint64_t set_bits) {
+EptEntry EptTable<Memory>::modify(machine::Gpn gpn, std::uint64_t clear_bits,
+                                  std::uint64_t set_bits) {
   const Walk found = walk(gpn, 0);
   INVARIANT(found.entry.mapped());
-  replace(found, found.level, found.entry, EptEntry((found.entry.bits() & ~clear_bits) | set_bits));
+  EptEntry old = found.entry;
+  for (;;) {
+    const EptEntry entry = old.with(clear_bits, set_bits);
+    if (entry == old) {
+      return old;
+    }
+    const EptEntry expected = old;
+    old = EptEntry(
+        memory_.compare_exchange(found.entries[found.level], expected.bits(), entry.bits()));
+    if (old == expected) {
+      break;
+    }
+  }
+  // What a processor has cached may allow more than the entry does now, or spare it a note.
+  invalidation_needed_ = invalidation_needed_ || (old.present() && (old.bits() & clear_bits) != 0);
+  return old;
 }
 
 /// Takes tables that became empty out of the hierarchy, from the walk's level upwards.
@@ -316,7 +381,7 @@ void EptTable<Memory>::prune(const Walk& found) {
 
 /// Retired tables are linked through their first entry. The link has no right set, so a processor
 /// that still walks the table finds an absent page there: it may fault on a page that is mapped,
-/// and must then simply try again.
+/// and must then simply try again. It may also still set a note in it, beside the link.
 template <TableMemory Memory>
 void EptTable<Memory>::retire(machine::Spn table) {
   memory_.store(machine::Spa(table), any_retired_ ? machine::Spa(retired_).value() : 0);
@@ -328,7 +393,7 @@ template <TableMemory Memory>
 void EptTable<Memory>::release_retired() {
   while (any_retired_) {
     const machine::Spn table = retired_;
-    const std::uint64_t next = memory_.load(machine::Spa(table));
+    const std::uint64_t next = memory_.load(machine::Spa(table)) & machine::vmx::kEptAddressMask;
     any_retired_ = next != 0;
     retired_ = machine::Spa(next).page();
     memory_.free(table);

@@ -41,13 +41,40 @@ class GpaRights {
 
 enum class GpaCaching : std::uint8_t { kWriteBack, kUncached };
 
+/// What a processor, or who accessed memory in its place, has noted of a page.
+struct GpaNotes {
+  bool accessed = false;
+  bool dirty = false;
+  friend constexpr bool operator==(const GpaNotes&, const GpaNotes&) = default;
+};
+
+/// Notes to be forgotten, and notes to be made. To forget that a page was accessed is to forget
+/// that it is dirty.
+struct GpaNoteChange {
+  GpaNotes clear{};
+  GpaNotes set{};
+};
+
 /// Where a guest page lies and what may be done with it. Mapped with no rights differs from not
 /// mapped: the page counts as present in the space, but every access to it is intercepted.
 struct GpaMapping {
   machine::Spn page;
   GpaRights rights;
   GpaCaching caching = GpaCaching::kWriteBack;
-  friend constexpr bool operator==(const GpaMapping&, const GpaMapping&) = default;
+  /// No overlay is ever shown in its place.
+  bool no_overlay = false;
+  /// The hypervisor's own, the same for all who map it: the right to write is never given.
+  bool read_only = false;
+  GpaNotes notes{};
+
+  [[nodiscard]] constexpr bool legal() const {
+    return rights.legal() && !(read_only && rights.can_write());
+  }
+  /// The notes are the processor's, and no part of what was mapped.
+  friend constexpr bool operator==(const GpaMapping& a, const GpaMapping& b) {
+    return a.page == b.page && a.rights == b.rights && a.caching == b.caching &&
+           a.no_overlay == b.no_overlay && a.read_only == b.read_only;
+  }
 };
 
 }  // namespace hv

@@ -1,11 +1,20 @@
 #include "hv/memory/gpa_space.h"
 
+#include "hv/memory/gpa_range.h"
 #include "machine/invariant.h"
 
 namespace hv {
 
 using machine::Gpn;
 using machine::Spn;
+
+namespace {
+
+std::optional<GpaMapping> mapping_of(EptEntry entry) {
+  return entry.mapped() ? std::optional(entry.mapping()) : std::nullopt;
+}
+
+}  // namespace
 
 GpaSpace::GpaSpace(PagePool& pool, Spn root_table, std::uint64_t page_count,
                    PageReferences* references)
@@ -20,6 +29,13 @@ std::optional<GpaMapping> GpaSpace::lookup(Gpn gpn) const {
   return contains(gpn) ? table_.lookup(gpn) : std::nullopt;
 }
 
+std::optional<GpaMapping> GpaSpace::lookup_large(Gpn gpn) const {
+  if (!contains(gpn) || !table_.is_large(gpn)) {
+    return std::nullopt;
+  }
+  return table_.lookup(Gpn(gpn.value() - gpn.value() % kPagesPerLargePage));
+}
+
 std::optional<GpaMapping> GpaSpace::lookup_beneath_overlays(Gpn gpn) const {
   const Overlay* const overlay = overlays_.visible_at(gpn);
   return overlay != nullptr ? overlay->beneath : lookup(gpn);
@@ -28,33 +44,49 @@ std::optional<GpaMapping> GpaSpace::lookup_beneath_overlays(Gpn gpn) const {
 bool GpaSpace::is_overlaid(Gpn gpn) const { return overlays_.visible_at(gpn) != nullptr; }
 
 Status GpaSpace::map(Gpn gpn, const GpaMapping& mapping) {
-  if (!contains(gpn) || !mapping.rights.legal()) {
+  if (!contains(gpn) || !mapping.legal()) {
     return Status::kInvalidParameter;
   }
   if (const Overlay* const overlay = overlays_.visible_at(gpn)) {
+    if (mapping.no_overlay) {
+      return Status::kObjectInUse;
+    }
     count_replaced(overlay->beneath, mapping);
     overlays_.set_beneath(gpn, mapping);
+    ++figures_.modifications;
     return Status::kSuccess;
   }
-  if (references_ == nullptr) {
-    return table_.map(gpn, mapping);
-  }
-  if (const Status status = make_small(gpn); status != Status::kSuccess) {
-    return status;
-  }
-  const std::optional<GpaMapping> before = table_.lookup(gpn);
   const Status status = table_.map(gpn, mapping);
   if (status == Status::kSuccess) {
-    count_replaced(before, mapping);
+    count_split();
+    count_replaced(mapping_of(table_.last_change().replaced), mapping);
+    ++figures_.modifications;
   }
   return status;
 }
 
+/// One mapping of 4 KiB became another, or came, or went.
 void GpaSpace::count_replaced(const std::optional<GpaMapping>& before,
                               const std::optional<GpaMapping>& after) {
+  figures_.small_pages += after ? 1 : 0;
+  figures_.small_pages -= before ? 1 : 0;
   if (references_ != nullptr) {
     references_->replace(before ? std::optional(before->page) : std::nullopt,
                          after ? std::optional(after->page) : std::nullopt);
+  }
+}
+
+/// If the last change of the tables had to split a large page for it.
+void GpaSpace::count_split() {
+  const auto& change = table_.last_change();
+  if (!change.split) {
+    return;
+  }
+  --figures_.large_pages;
+  figures_.small_pages += kPagesPerLargePage;
+  ++figures_.splits;
+  if (references_ != nullptr) {
+    references_->split_large(change.split_page);
   }
 }
 
@@ -64,20 +96,19 @@ Status GpaSpace::make_small(Gpn gpn) {
     return Status::kSuccess;
   }
   const Status status = table_.prepare(gpn);
-  if (status == Status::kSuccess && references_ != nullptr) {
-    const Gpn first(gpn.value() / kPagesPerLargePage * kPagesPerLargePage);
-    references_->split_large(table_.lookup(first)->page);
+  if (status == Status::kSuccess) {
+    count_split();
   }
   return status;
 }
 
 /// What the tables say in the 512 pages from `gpn` is about to go.
 void GpaSpace::forget_large(Gpn gpn) {
-  if (references_ == nullptr) {
-    return;
-  }
   if (table_.is_large(gpn)) {
-    references_->remove_large(table_.lookup(gpn)->page);
+    --figures_.large_pages;
+    if (references_ != nullptr) {
+      references_->remove_large(table_.lookup(gpn)->page);
+    }
     return;
   }
   if (!table_.has_small(gpn)) {
@@ -89,8 +120,9 @@ void GpaSpace::forget_large(Gpn gpn) {
 }
 
 bool GpaSpace::large_range_is_valid(Gpn gpn) const {
-  return gpn.value() % kPagesPerLargePage == 0 && contains(gpn) &&
-         page_count_ - gpn.value() >= kPagesPerLargePage;
+  return gpa_range::is_aligned(gpn.value(), kPagesPerLargePage) &&
+         gpa_range::contains_element(gpn.value(), std::uint64_t{0}, kPagesPerLargePage,
+                                     page_count_);
 }
 
 bool GpaSpace::any_overlay_in_large_page(Gpn gpn) const {
@@ -98,18 +130,25 @@ bool GpaSpace::any_overlay_in_large_page(Gpn gpn) const {
 }
 
 Status GpaSpace::map_large(Gpn gpn, const GpaMapping& mapping) {
-  if (!large_range_is_valid(gpn) || mapping.page.value() % kPagesPerLargePage != 0 ||
-      !mapping.rights.legal()) {
+  if (!large_range_is_valid(gpn) ||
+      !gpa_range::is_aligned(mapping.page.value(), kPagesPerLargePage) || !mapping.legal()) {
     return Status::kInvalidParameter;
   }
   if (!any_overlay_in_large_page(gpn)) {
     // Where there is something to forget, the tables that the new entry needs exist.
     forget_large(gpn);
     const Status status = table_.map_large(gpn, mapping);
-    if (status == Status::kSuccess && references_ != nullptr) {
-      references_->add_large(mapping.page);
+    if (status == Status::kSuccess) {
+      ++figures_.large_pages;
+      ++figures_.modifications;
+      if (references_ != nullptr) {
+        references_->add_large(mapping.page);
+      }
     }
     return status;
+  }
+  if (mapping.no_overlay) {
+    return Status::kObjectInUse;
   }
   GpaMapping part = mapping;
   for (std::uint64_t index = 0; index < kPagesPerLargePage; ++index) {
@@ -127,17 +166,16 @@ Status GpaSpace::unmap(Gpn gpn) {
   if (const Overlay* const overlay = overlays_.visible_at(gpn)) {
     count_replaced(overlay->beneath, std::nullopt);
     overlays_.set_beneath(gpn, std::nullopt);
+    ++figures_.modifications;
     return Status::kSuccess;
   }
-  if (const Status status = make_small(gpn); status != Status::kSuccess) {
-    return status;
-  }
-  const std::optional<GpaMapping> before =
-      references_ != nullptr ? table_.lookup(gpn) : std::nullopt;
   const Status status = table_.unmap(gpn);
-  INVARIANT(status == Status::kSuccess);
-  count_replaced(before, std::nullopt);
-  return Status::kSuccess;
+  if (status == Status::kSuccess) {
+    count_split();
+    count_replaced(mapping_of(table_.last_change().replaced), std::nullopt);
+    ++figures_.modifications;
+  }
+  return status;
 }
 
 Status GpaSpace::unmap_large(Gpn gpn) {
@@ -147,6 +185,7 @@ Status GpaSpace::unmap_large(Gpn gpn) {
   if (!any_overlay_in_large_page(gpn)) {
     forget_large(gpn);
     table_.unmap_large(gpn);
+    ++figures_.modifications;
     return Status::kSuccess;
   }
   // An overlay is shown by an entry of 4 KiB, so the table exists and no page needs splitting.
@@ -157,7 +196,9 @@ Status GpaSpace::unmap_large(Gpn gpn) {
   return Status::kSuccess;
 }
 
-Status GpaSpace::change_rights(Gpn gpn, GpaRights rights) {
+bool GpaSpace::is_mapped(Gpn gpn) const { return lookup_beneath_overlays(gpn).has_value(); }
+
+Status GpaSpace::change_rights(Gpn gpn, GpaRights rights, const GpaNoteChange& notes) {
   if (!contains(gpn) || !rights.legal()) {
     return Status::kInvalidParameter;
   }
@@ -166,7 +207,84 @@ Status GpaSpace::change_rights(Gpn gpn, GpaRights rights) {
     return Status::kOperationDenied;
   }
   mapping->rights = rights;
-  return map(gpn, *mapping);
+  if (!mapping->legal()) {
+    return Status::kInvalidParameter;
+  }
+  const std::uint64_t cleared = EptEntry::cleared_by(notes);
+  const std::uint64_t set = EptEntry::note_bits(notes.set);
+  if (is_overlaid(gpn)) {
+    mapping->notes = EptEntry(EptEntry::note_bits(mapping->notes)).with(cleared, set).notes();
+    overlays_.set_beneath(gpn, mapping);
+  } else {
+    if (const Status status = make_small(gpn); status != Status::kSuccess) {
+      return status;
+    }
+    table_.modify(gpn, EptEntry::kRightsMask | cleared, rights.bits() | set);
+  }
+  ++figures_.modifications;
+  return Status::kSuccess;
+}
+
+Status GpaSpace::change_rights_large(Gpn gpn, GpaRights rights, const GpaNoteChange& notes) {
+  if (!large_range_is_valid(gpn) || !rights.legal()) {
+    return Status::kInvalidParameter;
+  }
+  if (std::optional<GpaMapping> whole = lookup_large(gpn)) {
+    whole->rights = rights;
+    if (!whole->legal()) {
+      return Status::kInvalidParameter;
+    }
+    table_.modify(gpn, EptEntry::kRightsMask | EptEntry::cleared_by(notes),
+                  rights.bits() | EptEntry::note_bits(notes.set));
+    ++figures_.modifications;
+    return Status::kSuccess;
+  }
+  for (std::uint64_t index = 0; index < kPagesPerLargePage; ++index) {
+    std::optional<GpaMapping> mapping = lookup_beneath_overlays(gpn + index);
+    if (!mapping) {
+      return Status::kOperationDenied;
+    }
+    mapping->rights = rights;
+    if (!mapping->legal()) {
+      return Status::kInvalidParameter;
+    }
+  }
+  for (std::uint64_t index = 0; index < kPagesPerLargePage; ++index) {
+    const Status status = change_rights(gpn + index, rights, notes);
+    INVARIANT(status == Status::kSuccess);  // nothing is left to split
+  }
+  return Status::kSuccess;
+}
+
+std::expected<GpaNotes, Status> GpaSpace::exchange_notes(Gpn gpn, const GpaNoteChange& change) {
+  if (!contains(gpn)) {
+    return std::unexpected(Status::kInvalidParameter);
+  }
+  std::optional<GpaMapping> mapping = lookup_beneath_overlays(gpn);
+  if (!mapping) {
+    return GpaNotes{};
+  }
+  const GpaNotes before = mapping->notes;
+  const std::uint64_t cleared = EptEntry::cleared_by(change);
+  const std::uint64_t set = EptEntry::note_bits(change.set);
+  mapping->notes = EptEntry(EptEntry::note_bits(before)).with(cleared, set).notes();
+  if (is_overlaid(gpn)) {
+    overlays_.set_beneath(gpn, mapping);
+    return before;
+  }
+  if (mapping->notes == before) {
+    return before;
+  }
+  if (const Status status = make_small(gpn); status != Status::kSuccess) {
+    return std::unexpected(status);
+  }
+  return table_.modify(gpn, cleared, set).notes();
+}
+
+void GpaSpace::note_access(Gpn gpn, bool write) {
+  if (tracking_ && table_.lookup(gpn)) {
+    table_.modify(gpn, 0, EptEntry::note_bits({.accessed = true, .dirty = write}));
+  }
 }
 
 Status GpaSpace::reserve_overlays(std::uint32_t total) { return overlays_.reserve(total); }
@@ -185,24 +303,29 @@ Status GpaSpace::show_overlay(OverlayId id, Gpn gpn, Spn page, GpaRights rights)
   if (overlay == nullptr && !overlays_.has_room()) {
     return Status::kInsufficientMemory;
   }
-  // The last things that may fail: afterwards the entry at the new place needs no memory.
-  if (const Status status = make_small(gpn); status != Status::kSuccess) {
-    return status;
+  if (const auto mapping = lookup_beneath_overlays(gpn); mapping && mapping->no_overlay) {
+    return Status::kInvalidParameter;
   }
+  // The last thing that may fail: afterwards the entry at the new place needs no memory.
   if (const Status status = table_.prepare(gpn); status != Status::kSuccess) {
     return status;
   }
+  count_split();
+  const bool first_here = !is_overlaid(gpn);
   const std::optional<GpaMapping> beneath = lookup_beneath_overlays(gpn);
-  if (overlay == nullptr) {
-    overlays_.add(id, gpn, shown, beneath);
-    write_entry(gpn, shown);
-    return Status::kSuccess;
+  const std::optional<Overlay> before = overlay != nullptr ? std::optional(*overlay) : std::nullopt;
+  if (overlay != nullptr) {
+    overlays_.remove(*overlay);
   }
-  const Overlay before = *overlay;
-  overlays_.remove(*overlay);
   overlays_.add(id, gpn, shown, beneath);
   write_entry(gpn, shown);
-  uncover(before);
+  if (first_here) {
+    // With all that was noted until the page was hidden.
+    overlays_.set_beneath(gpn, mapping_of(table_.last_change().replaced));
+  }
+  if (before) {
+    uncover(*before);
+  }
   return Status::kSuccess;
 }
 
@@ -241,6 +364,7 @@ void GpaSpace::forget_everything() {
   }
   table_.for_each_leaf([this](const EptEntry& leaf, bool large) {
     if (large) {
+      --figures_.large_pages;
       references_->remove_large(leaf.page());
     } else {
       count_replaced(leaf.mapping(), std::nullopt);

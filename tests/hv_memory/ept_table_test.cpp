@@ -31,6 +31,16 @@ class HistoryMemory {
       on_store();
     }
   }
+  std::uint64_t compare_exchange(Spa entry, std::uint64_t expected, std::uint64_t desired) {
+    if (before_exchange) {
+      before_exchange(entry);
+    }
+    const std::uint64_t found = load(entry);
+    if (found == expected) {
+      store(entry, desired);
+    }
+    return found;
+  }
   std::optional<Spn> allocate() {
     if (words_.size() == room_) {
       return std::nullopt;
@@ -45,6 +55,11 @@ class HistoryMemory {
   void limit(std::size_t pages) { room_ = pages; }
 
   std::function<void()> on_store;
+  /// A processor that sets a note right before.
+  std::function<void(Spa)> before_exchange;
+  void set_bits(Spa entry, std::uint64_t bits) {
+    words_.at(entry.page().value()).at(index(entry)) |= bits;
+  }
 
   /// What a processor finds: a walk by the manual, which knows nothing of our own bits.
   [[nodiscard]] std::optional<GpaMapping> translate(Spn root, Gpn gpn) {
@@ -81,6 +96,9 @@ struct MemoryReference {
   HistoryMemory* memory;
   std::uint64_t load(Spa entry) const { return memory->load(entry); }
   void store(Spa entry, std::uint64_t value) const { memory->store(entry, value); }
+  std::uint64_t compare_exchange(Spa entry, std::uint64_t expected, std::uint64_t desired) const {
+    return memory->compare_exchange(entry, expected, desired);
+  }
   std::optional<Spn> allocate() const { return memory->allocate(); }
   void free(Spn page) const { memory->free(page); }
 };
@@ -229,10 +247,10 @@ TEST_CASE("destroying returns every table", "[hv][ept]") {
 TEST_CASE("what the processor noted in an entry can be read and changed", "[hv][ept]") {
   Fixture fixture;
   REQUIRE(fixture.table.map(Gpn(5), ram(77)) == Status::kSuccess);
-  CHECK_FALSE(fixture.table.entry(Gpn(5)).dirty());
-  fixture.table.change_notes(Gpn(5), 0, machine::vmx::kEptDirty);
-  CHECK(fixture.table.entry(Gpn(5)).dirty());
+  CHECK_FALSE(fixture.table.entry(Gpn(5)).notes().dirty);
+  fixture.table.modify(Gpn(5), 0, machine::vmx::kEptDirty);
+  CHECK(fixture.table.entry(Gpn(5)).notes().dirty);
   CHECK(fixture.table.lookup(Gpn(5)) == ram(77));
-  fixture.table.change_notes(Gpn(5), machine::vmx::kEptDirty, 0);
-  CHECK_FALSE(fixture.table.entry(Gpn(5)).dirty());
+  fixture.table.modify(Gpn(5), machine::vmx::kEptDirty, 0);
+  CHECK_FALSE(fixture.table.entry(Gpn(5)).notes().dirty);
 }

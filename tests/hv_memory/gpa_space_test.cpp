@@ -14,6 +14,7 @@ namespace {
 
 using hv::GpaCaching;
 using hv::GpaMapping;
+using hv::GpaNotes;
 using hv::GpaRights;
 using hv::GpaSpace;
 using hv::OverlayId;
@@ -57,6 +58,8 @@ struct ModelOverlay {
 
 struct Model {
   std::map<std::uint64_t, GpaMapping> mapped;
+  /// What was accessed and written since that was last forgotten.
+  std::map<std::uint64_t, GpaNotes> noted;
   std::vector<ModelOverlay> overlays;  // oldest first
 
   [[nodiscard]] std::optional<GpaMapping> beneath(std::uint64_t gpn) const {
@@ -98,14 +101,26 @@ OverlayId any_overlay() {
 void check_all(const Model& model, System& system) {
   for (std::uint64_t page = 510; page < 1540; ++page) {
     RC_ASSERT(system.space->lookup(Gpn(page)) == model.seen(page));
-    RC_ASSERT(system.space->lookup_beneath_overlays(Gpn(page)) == model.beneath(page));
+    const std::optional<GpaMapping> beneath = system.space->lookup_beneath_overlays(Gpn(page));
+    RC_ASSERT(beneath == model.beneath(page));
+    // A page of 2 MiB may know of more than was noted of each of its pages, never of less.
+    const auto noted = model.noted.find(page);
+    if (noted != model.noted.end()) {
+      RC_ASSERT(beneath->notes.accessed || !noted->second.accessed);
+      RC_ASSERT(beneath->notes.dirty || !noted->second.dirty);
+    }
   }
+  const hv::GpaSpaceFigures& figures = system.space->figures();
+  RC_ASSERT(figures.small_pages + 512 * figures.large_pages == model.mapped.size());
 }
 
 struct Map : Command {
   std::uint64_t gpn = any_page();
   GpaMapping mapping = ram(*rc::gen::inRange<std::uint64_t>(1, 100), any_rights());
-  void apply(Model& model) const override { model.mapped[gpn] = mapping; }
+  void apply(Model& model) const override {
+    model.mapped[gpn] = mapping;
+    model.noted.erase(gpn);
+  }
   void run(const Model& model, System& system) const override {
     RC_ASSERT(system.space->map(Gpn(gpn), mapping) == Status::kSuccess);
     check_all(nextState(model), system);
@@ -120,6 +135,7 @@ struct MapLarge : Command {
       GpaMapping part = mapping;
       part.page = part.page + index;
       model.mapped[gpn + index] = part;
+      model.noted.erase(gpn + index);
     }
   }
   void run(const Model& model, System& system) const override {
@@ -130,7 +146,10 @@ struct MapLarge : Command {
 
 struct Unmap : Command {
   std::uint64_t gpn = any_page();
-  void apply(Model& model) const override { model.mapped.erase(gpn); }
+  void apply(Model& model) const override {
+    model.mapped.erase(gpn);
+    model.noted.erase(gpn);
+  }
   void run(const Model& model, System& system) const override {
     RC_ASSERT(system.space->unmap(Gpn(gpn)) == Status::kSuccess);
     check_all(nextState(model), system);
@@ -142,6 +161,7 @@ struct UnmapLarge : Command {
   void apply(Model& model) const override {
     for (std::uint64_t index = 0; index < 512; ++index) {
       model.mapped.erase(gpn + index);
+      model.noted.erase(gpn + index);
     }
   }
   void run(const Model& model, System& system) const override {
@@ -163,6 +183,72 @@ struct ChangeRights : Command {
         model.mapped.contains(gpn) ? Status::kSuccess : Status::kOperationDenied;
     RC_ASSERT(system.space->change_rights(Gpn(gpn), rights) == expected);
     check_all(nextState(model), system);
+  }
+};
+
+struct ChangeRightsLarge : Command {
+  std::uint64_t gpn = 512 * *rc::gen::inRange<std::uint64_t>(1, 3);
+  GpaRights rights = any_rights();
+  [[nodiscard]] bool all_mapped(const Model& model) const {
+    const auto first = model.mapped.lower_bound(gpn);
+    return std::distance(first, model.mapped.lower_bound(gpn + 512)) == 512;
+  }
+  void apply(Model& model) const override {
+    if (all_mapped(model)) {
+      for (std::uint64_t index = 0; index < 512; ++index) {
+        model.mapped[gpn + index].rights = rights;
+      }
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    const Status expected = all_mapped(model) ? Status::kSuccess : Status::kOperationDenied;
+    RC_ASSERT(system.space->change_rights_large(Gpn(gpn), rights) == expected);
+    check_all(nextState(model), system);
+  }
+};
+
+/// Somebody accesses what the partition sees: the notes of an overlay are nobody's business.
+struct Access : Command {
+  std::uint64_t gpn = any_page();
+  bool write = *rc::gen::arbitrary<bool>();
+  void apply(Model& model) const override {
+    if (model.mapped.contains(gpn) && model.seen(gpn) == model.beneath(gpn)) {
+      model.noted[gpn].accessed = true;
+      model.noted[gpn].dirty = model.noted[gpn].dirty || write;
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    system.space->note_access(Gpn(gpn), write);
+    check_all(nextState(model), system);
+  }
+};
+
+struct ExchangeNotes : Command {
+  std::uint64_t gpn = any_page();
+  GpaNotes clear{*rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>()};
+  GpaNotes set{*rc::gen::arbitrary<bool>(), *rc::gen::arbitrary<bool>()};
+  void apply(Model& model) const override {
+    if (model.mapped.contains(gpn)) {
+      GpaNotes& notes = model.noted[gpn];
+      notes.dirty = (notes.dirty && !clear.dirty && !clear.accessed) || set.dirty;
+      notes.accessed = (notes.accessed && !clear.accessed) || set.accessed;
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    const auto before = system.space->exchange_notes(Gpn(gpn), {clear, set});
+    RC_ASSERT(before.has_value());
+    const auto noted = model.noted.find(gpn);
+    if (noted != model.noted.end()) {
+      RC_ASSERT(before->accessed || !noted->second.accessed);
+      RC_ASSERT(before->dirty || !noted->second.dirty);
+    }
+    const Model after = nextState(model);
+    if (const auto mapping = system.space->lookup_beneath_overlays(Gpn(gpn))) {
+      // What was cleared is cleared, for this page.
+      RC_ASSERT(!clear.accessed || mapping->notes == set);
+      RC_ASSERT(!clear.dirty || mapping->notes.dirty == set.dirty);
+    }
+    check_all(after, system);
   }
 };
 
@@ -209,10 +295,12 @@ TEST_CASE("a GPA space with overlays behaves as a map with a stack of overlays a
           "[hv][gpa_space]") {
   rc::prop("GPA space", [] {
     System system;
+    system.space->set_tracking(true);
     rc::state::check(
         Model(), system,
         rc::state::gen::execOneOfWithArgs<Map, MapLarge, Unmap, UnmapLarge, ChangeRights,
-                                          ShowOverlay, HideOverlay, Invalidate>());
+                                          ChangeRightsLarge, Access, ExchangeNotes, ShowOverlay,
+                                          HideOverlay, Invalidate>());
     system.space->invalidation_done();
     system.space->destroy();
     RC_ASSERT(system.pool.in_use() == 0u);
@@ -288,6 +376,110 @@ TEST_CASE("reserved overlays need no memory for their records", "[hv][gpa_space]
     REQUIRE(space.show_overlay(id, Gpn(601), Spn(5000 + vp), GpaRights::all()) == Status::kSuccess);
   }
   CHECK(space.lookup(Gpn(601)) == ram(5149));
+}
+
+TEST_CASE("a note that a processor makes at the last moment is not lost", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  REQUIRE(space.map(Gpn(100), ram(7)) == Status::kSuccess);
+  REQUIRE(space.map(Gpn(101), ram(8)) == Status::kSuccess);
+  REQUIRE(space.map_large(Gpn(512), ram(1024)) == Status::kSuccess);
+  // Right before an entry is exchanged for the first time, a processor writes to its page.
+  bool written = false;
+  const auto arm = [&] {
+    written = false;
+    system.memory.before_access = [&](const test_support::SpaAccess& access) {
+      const auto entry = system.memory.get<std::uint64_t>(access.address);
+      if (access.kind == test_support::SpaAccess::Kind::kLocked && !written && (entry & 7) != 0) {
+        written = true;
+        system.memory.set(access.address,
+                          entry | machine::vmx::kEptAccessed | machine::vmx::kEptDirty);
+      }
+    };
+  };
+  const auto dirty = [&](std::uint64_t gpn) {
+    return written && space.lookup_beneath_overlays(Gpn(gpn))->notes.dirty;
+  };
+  arm();
+  REQUIRE(space.change_rights(Gpn(100), GpaRights::read()) == Status::kSuccess);
+  CHECK(dirty(100));
+  CHECK(space.lookup(Gpn(100)) == ram(7, GpaRights::read()));
+  arm();
+  REQUIRE(space.show_overlay(kMessages, Gpn(101), Spn(9), GpaRights::all()) == Status::kSuccess);
+  CHECK(dirty(101));
+  space.hide_overlay(kMessages);
+  CHECK(dirty(101));
+  arm();  // a page of 2 MiB that is split: all of it counts as written
+  REQUIRE(space.change_rights(Gpn(600), GpaRights::read()) == Status::kSuccess);
+  CHECK(dirty(512));
+  CHECK(dirty(600));
+  CHECK(dirty(1023));
+  CHECK(space.figures().splits == 1);
+  arm();
+  REQUIRE(space.exchange_notes(Gpn(100), {.clear = {true, true}}).has_value());
+  CHECK_FALSE(space.lookup(Gpn(100))->notes.dirty);
+}
+
+TEST_CASE("forgetting what was noted of a page asks for an invalidation", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  space.set_tracking(true);
+  REQUIRE(space.map(Gpn(513), ram(7)) == Status::kSuccess);
+  space.note_access(Gpn(513), true);
+  CHECK_FALSE(space.invalidation_needed());
+  CHECK(space.exchange_notes(Gpn(513), {}) == GpaNotes{true, true});
+  CHECK_FALSE(space.invalidation_needed());
+  CHECK(space.exchange_notes(Gpn(513), {.clear = {false, true}}) == GpaNotes{true, true});
+  CHECK(space.invalidation_needed());
+  CHECK(space.exchange_notes(Gpn(513), {}) == GpaNotes{true, false});
+}
+
+TEST_CASE("one page of a large one is forgotten, the others are not", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  space.set_tracking(true);
+  REQUIRE(space.map_large(Gpn(512), ram(1024)) == Status::kSuccess);
+  constexpr GpaNotes kBoth{.accessed = true, .dirty = true};
+  constexpr hv::GpaNoteChange kForget{.clear = kBoth};
+  CHECK(space.exchange_notes(Gpn(600), kForget) == GpaNotes{});
+  CHECK(space.figures().splits == 0);  // there was nothing to forget
+  space.note_access(Gpn(700), true);
+  CHECK(space.exchange_notes(Gpn(600), kForget) == kBoth);
+  CHECK(space.figures().splits == 1);
+  CHECK(space.exchange_notes(Gpn(600), {}) == GpaNotes{});
+  CHECK(space.exchange_notes(Gpn(700), {}) == kBoth);
+}
+
+TEST_CASE("no overlay covers a page that was mapped to be seen", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  GpaMapping always = ram(7);
+  always.no_overlay = true;
+  REQUIRE(space.map(Gpn(600), always) == Status::kSuccess);
+  CHECK(space.show_overlay(kMessages, Gpn(600), Spn(9), GpaRights::all()) ==
+        Status::kInvalidParameter);
+  REQUIRE(space.show_overlay(kMessages, Gpn(601), Spn(9), GpaRights::all()) == Status::kSuccess);
+  CHECK(space.map(Gpn(601), always) == Status::kObjectInUse);
+  GpaMapping large = ram(1024);
+  large.no_overlay = true;
+  CHECK(space.map_large(Gpn(512), large) == Status::kObjectInUse);
+  CHECK(space.lookup(Gpn(601)) == ram(9));
+}
+
+TEST_CASE("a page that all may read is given to nobody to write", "[hv][gpa_space]") {
+  System system;
+  GpaSpace& space = *system.space;
+  GpaMapping shared = ram(7);
+  shared.read_only = true;
+  CHECK(space.map(Gpn(600), shared) == Status::kInvalidParameter);
+  shared.rights = GpaRights::read_execute();
+  REQUIRE(space.map(Gpn(600), shared) == Status::kSuccess);
+  CHECK(space.change_rights(Gpn(600), GpaRights::all()) == Status::kInvalidParameter);
+  REQUIRE(space.show_overlay(kMessages, Gpn(600), Spn(9), GpaRights::all()) == Status::kSuccess);
+  CHECK(space.change_rights(Gpn(600), GpaRights::read_write()) == Status::kInvalidParameter);
+  CHECK(space.change_rights(Gpn(600), GpaRights::read()) == Status::kSuccess);
+  space.hide_overlay(kMessages);
+  CHECK(space.lookup(Gpn(600))->rights == GpaRights::read());
 }
 
 TEST_CASE("with any amount of memory a call succeeds or changes nothing", "[hv][gpa_space]") {

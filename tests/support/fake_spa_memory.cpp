@@ -96,6 +96,10 @@ void store_u64(Spa address, std::uint64_t value) { test_support::store(address, 
 std::uint8_t fetch_or_u8(Spa address, std::uint8_t bits) {
   return test_support::locked(address, bits, [=](std::uint8_t old) { return old | bits; });
 }
+std::uint64_t compare_exchange_u64(Spa address, std::uint64_t expected, std::uint64_t desired) {
+  return test_support::locked(address, desired,
+                              [=](std::uint64_t old) { return old == expected ? desired : old; });
+}
 std::uint32_t fetch_or_u32(Spa address, std::uint32_t bits) {
   return test_support::locked(address, bits, [=](std::uint32_t old) { return old | bits; });
 }
