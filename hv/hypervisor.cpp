@@ -3,7 +3,6 @@
 #include <new>
 
 #include "hv/partition_life.h"
-#include "hv/partition_time.h"
 #include "hv/root_partition.h"
 #include "hv/vtx/bitmaps.h"
 #include "machine/machine.h"
@@ -68,6 +67,9 @@ void Hypervisor::build_root_pool() {
   hypercall_page_ = take();
   machine::fill_memory(machine::Spa(hypercall_page_), machine::kPageSize, kBreakpoint);
   machine::write_memory(machine::Spa(hypercall_page_), kHypercallCode);
+  zero_page_ = take();
+  ones_page_ = take();
+  machine::fill_memory(machine::Spa(ones_page_), machine::kPageSize, 0xFF);
   root_pages_ = {machine::Spa(take()), machine::Spa(take()), machine::Spa(take())};
   child_pages_ = {machine::Spa(take()), machine::Spa(take()), root_pages_.msr_bitmap};
   vtx::fill_io_bitmaps_passing(root_pages_.io_bitmap_a, root_pages_.io_bitmap_b);
@@ -96,7 +98,6 @@ void Hypervisor::create_root() {
     const machine::LockGuard guard(vp.lock);
     vp.suspend.explicitly = false;
   }
-  review_time(*this, root);
   notify(vp);
 }
 

@@ -52,6 +52,12 @@ class Hypervisor {
   /// Under its lock.
   Scheduler scheduler;
 
+  /// As many pages as one call can deposit; of the call that is under way, under the management
+  /// lock.
+  static constexpr std::size_t kMaxDepositPages =
+      (machine::kPageSize - sizeof(PartitionId)) / sizeof(machine::Gpn);
+  std::array<machine::Gpn, kMaxDepositPages> deposit_list{};
+
   // --- Partitions: under the management lock, and for changes the communication lock ------------
   /// Null if there is none of that id.
   [[nodiscard]] Partition* find_partition(PartitionId id);
@@ -88,6 +94,9 @@ class Hypervisor {
     return partition.is_root() ? root_pages_ : child_pages_;
   }
   [[nodiscard]] machine::Spn hypercall_page() const { return hypercall_page_; }
+  /// Pages that any partition may read: all bits 0, all bits 1.
+  [[nodiscard]] machine::Spn zero_page() const { return zero_page_; }
+  [[nodiscard]] machine::Spn ones_page() const { return ones_page_; }
 
  private:
   void build_root_pool();
@@ -102,6 +111,8 @@ class Hypervisor {
   vtx::SharedPages root_pages_;
   vtx::SharedPages child_pages_;
   machine::Spn hypercall_page_;
+  machine::Spn zero_page_;
+  machine::Spn ones_page_;
   machine::Shared<std::uint32_t> stop_token_{0};
 };
 

@@ -11,38 +11,36 @@ Partition::Partition(PartitionId its_id, Partition* its_parent, machine::Spn its
 bool Partition::read_memory(machine::Gpa from, std::span<std::byte> to) {
   INVARIANT(from.offset_in_page() + to.size() <= machine::kPageSize);
   const machine::LockGuard guard(space_lock);
-  const std::optional<GpaMapping> mapping =
-      space->contains(from.page()) ? space->lookup(from.page()) : std::nullopt;
+  const std::optional<GpaMapping> mapping = space->lookup(from.page());
   if (!mapping || !mapping->rights.can_read()) {
     return false;
   }
   machine::read_memory(machine::Spa(mapping->page) + from.offset_in_page(), to);
+  space->note_access(from.page(), false);
   return true;
 }
 
 bool Partition::write_memory(machine::Gpa to, std::span<const std::byte> from) {
   INVARIANT(to.offset_in_page() + from.size() <= machine::kPageSize);
   const machine::LockGuard guard(space_lock);
-  const std::optional<GpaMapping> mapping =
-      space->contains(to.page()) ? space->lookup(to.page()) : std::nullopt;
+  const std::optional<GpaMapping> mapping = space->lookup(to.page());
   if (!mapping || !mapping->rights.can_write()) {
     return false;
   }
   machine::write_memory(machine::Spa(mapping->page) + to.offset_in_page(), from);
+  space->note_access(to.page(), true);
   return true;
 }
 
 bool Partition::is_readable(machine::Gpa address) {
   const machine::LockGuard guard(space_lock);
-  const std::optional<GpaMapping> mapping =
-      space->contains(address.page()) ? space->lookup(address.page()) : std::nullopt;
+  const std::optional<GpaMapping> mapping = space->lookup(address.page());
   return mapping && mapping->rights.can_read();
 }
 
 bool Partition::is_writable(machine::Gpa address) {
   const machine::LockGuard guard(space_lock);
-  const std::optional<GpaMapping> mapping =
-      space->contains(address.page()) ? space->lookup(address.page()) : std::nullopt;
+  const std::optional<GpaMapping> mapping = space->lookup(address.page());
   return mapping && mapping->rights.can_write();
 }
 

@@ -14,11 +14,10 @@
 #include "hv/lock_order.h"
 #include "hv/memory/gpa_space.h"
 #include "hv/memory/page_pool.h"
-#include "hv/partition_properties.h"
 #include "hv/processor/schedulable.h"
 #include "hv/synic/doorbell_table.h"
 #include "hv/synic/port_table.h"
-#include "hv/timer/partition_clock.h"
+#include "hv/timer/reference_time.h"
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/privileges.h"
@@ -50,8 +49,8 @@ class Partition {
   Partition* next_sibling = nullptr;
   Partition* previous_sibling = nullptr;
   std::uint32_t weight = Schedulable::kDefaultWeight;
+  std::uint64_t synthetic_processor_features = 0;
   std::uint64_t creation_flags = 0;
-  PartitionProperties properties;
   PagePool pool;
 
   // --- Under the management lock and the communication lock; read under either -----------------
@@ -70,23 +69,19 @@ class Partition {
   machine::Shared<std::uint64_t> hypercall_register{0};
   machine::Shared<std::uint64_t> reference_tsc_register{0};
   machine::Shared<std::uint64_t> unimplemented_msr_action{kUnimplementedMsrFault};
-  machine::Shared<std::uint64_t> pm_timer_assist{0};
-  /// No virtual processor runs while it is not 0.
-  machine::Shared<std::uint32_t> suspended{0};
   /// What the guest tells of its end: five numbers, and then the control word.
   std::array<machine::Shared<std::uint64_t>, kMsrCrashP4 - kMsrCrashP0 + 1> crash_parameters{};
   machine::Shared<std::uint64_t> crash_control{0};
   /// A bit for each logical processor that may hold translations which are no longer true.
   machine::Shared<std::uint64_t> stale_processors{~0ull};
   static_assert(kMaxLogicalProcessors <= 64);
+  /// A processor that drops its translations, or takes up a VP, takes over what it says.
+  machine::Shared<std::uint64_t> ept_pointer{0};
 
   // --- Set before the first VP runs, or under the management lock with all VPs stopped ----------
   PrivilegeMask privileges;
-  std::uint64_t ept_pointer = 0;
-  PartitionClock clock;
+  ReferenceClock clock;
   machine::Spn reference_tsc_page{};
-  /// The last that was valid.
-  std::uint32_t reference_tsc_sequence = 0;
 
   [[nodiscard]] VirtualProcessor* vp(VpIndex index) const { return vps.find(index); }
 

@@ -18,18 +18,28 @@ CallOutcome get_next_child_partition(CallContext& context);
 // property_calls.cpp
 CallOutcome get_partition_property(CallContext& context);
 CallOutcome set_partition_property(CallContext& context);
-CallOutcome get_partition_property_ex(CallContext& context);
-CallOutcome set_partition_property_ex(CallContext& context);
-
-// cpuid_calls.cpp
-CallOutcome get_vp_cpuid_values(CallContext& context, std::uint32_t first, std::uint32_t count);
 
 // memory_calls.cpp
 CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome withdraw_memory(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome get_memory_balance(CallContext& context);
+
+// map_calls.cpp
 CallOutcome map_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome unmap_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome map_sparse_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
+CallOutcome modify_sparse_gpa_pages(CallContext& context, std::uint32_t first,
+                                    std::uint32_t count);
+CallOutcome get_gpa_pages_access_states(CallContext& context, std::uint32_t first,
+                                        std::uint32_t count);
+
+// gpa_access_calls.cpp
+CallOutcome read_gpa(CallContext& context);
+CallOutcome write_gpa(CallContext& context);
+CallOutcome acquire_sparse_spa_page_host_access(CallContext& context, std::uint32_t first,
+                                                std::uint32_t count);
+CallOutcome release_sparse_spa_page_host_access(CallContext& context, std::uint32_t first,
+                                                std::uint32_t count);
 
 // processor_calls.cpp
 CallOutcome create_vp(CallContext& context);

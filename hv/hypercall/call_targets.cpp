@@ -26,6 +26,12 @@ std::expected<Partition*, Status> find_active_target(const CallContext& context,
   return found;
 }
 
+CallOutcome refuse(const CallContext& context, PartitionId id, Status status) {
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_target(context, id, SelfAllowed::kRootOnly);
+  return fail(target ? status : target.error());
+}
+
 std::expected<Partition*, Status> find_owner(const CallContext& context, PartitionId id,
                                              Privilege on_self) {
   Partition* found =

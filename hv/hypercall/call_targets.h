@@ -59,6 +59,11 @@ class [[nodiscard]] StopScope {
   bool begun_;
 };
 
+/// What to answer to an input that is illegal whatever it is about: that only to a caller who may
+/// act on the partition (TLFS "Hypercall Interface": access is denied first). Takes the management
+/// lock.
+[[nodiscard]] CallOutcome refuse(const CallContext& context, PartitionId id, Status status);
+
 [[nodiscard]] inline CallOutcome fail(Status status) { return {.status = status}; }
 
 }  // namespace hv::calls

@@ -1,9 +1,9 @@
-// Memory pools and GPA spaces (TLFS "Physical Hardware Management", "Guest Physical Address
-// Spaces"). Every child's memory comes from the root, whose GPA space is the identity: there a page
-// has the same number as in the system.
+// Memory pools (TLFS "Physical Hardware Management"). Every page comes from the root, whose GPA
+// space is the identity: there a page has the same number as in the system.
 #include <array>
 #include <span>
 
+#include "hv/gpa_changes.h"
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
 #include "hv/tlfs/hypercall_inputs.h"
@@ -16,117 +16,60 @@ using machine::Spn;
 
 constexpr machine::Site kDepositIsUnmapped{"hv.isolation.deposited_page_is_unmapped"};
 
-constexpr std::uint32_t kKnownMapFlags =
-    kMapRightsMask | kMapAdjustable | kMapNoAccess | kMapNoOverlay | kMapUncached | kMapLargePage;
-constexpr std::uint32_t kKnownUnmapFlags = kUnmapKeepPrecommitted | kUnmapLargePage;
-
-/// Lets go of what the space took out of use, once no processor has it any more.
-void finish_changes(Hypervisor& hypervisor, Partition& partition) {
-  {
-    const machine::LockGuard guard(partition.space_lock);
-    if (!partition.space->invalidation_needed()) {
-      return;
-    }
-  }
-  hypervisor.flush_translations(partition);
-  const machine::LockGuard guard(partition.space_lock);
-  partition.space->invalidation_done();
-}
-
-/// A page may become the hypervisor's if the caller has it as ordinary memory, and no child has it.
-Status take_from_caller(Hypervisor& hypervisor, Partition& caller, Gpn gpn) {
-  const machine::LockGuard guard(caller.space_lock);
-  GpaSpace& space = *caller.space;
-  if (!space.contains(gpn) || space.is_overlaid(gpn)) {
+/// A page may become the hypervisor's if the caller has it as ordinary memory, and nobody else has
+/// it. Under the caller's space lock.
+Status check_page(Hypervisor& hypervisor, const GpaSpace& space, Gpn gpn) {
+  if (!space.contains(gpn)) {
     return Status::kOperationDenied;
+  }
+  if (space.is_overlaid(gpn)) {
+    return Status::kObjectInUse;
   }
   const std::optional<GpaMapping> mapping = space.lookup(gpn);
-  if (!mapping || mapping->rights != GpaRights::all() ||
-      mapping->caching != GpaCaching::kWriteBack) {
-    return Status::kOperationDenied;
+  const bool ordinary = mapping && mapping->rights == GpaRights::all() &&
+                        mapping->caching == GpaCaching::kWriteBack && !mapping->read_only;
+  return ordinary && !hypervisor.child_pages_mapped.any(mapping->page) ? Status::kSuccess
+                                                                       : Status::kOperationDenied;
+}
+
+/// Takes the pages of a list from the caller, all or none: it frees them all if the call fails. A
+/// page that is taken has no rights at first, which needs no memory to be undone, and which shows a
+/// page that the list names twice.
+Status take_from_caller(Hypervisor& hypervisor, Partition& caller, std::span<const Gpn> pages) {
+  const machine::LockGuard guard(caller.space_lock);
+  GpaSpace& space = *caller.space;
+  Status status = Status::kSuccess;
+  std::size_t taken = 0;
+  while (taken < pages.size() && status == Status::kSuccess) {
+    status = check_page(hypervisor, space, pages[taken]);
+    if (status == Status::kSuccess) {
+      status = space.change_rights(pages[taken], GpaRights::none());
+    }
+    taken += status == Status::kSuccess ? 1 : 0;
   }
-  if (hypervisor.child_pages_mapped.any(mapping->page)) {
-    return Status::kOperationDenied;
+  for (const Gpn page : pages.first(taken)) {
+    const Status done = status == Status::kSuccess ? space.unmap(page)
+                                                   : space.change_rights(page, GpaRights::all());
+    INVARIANT(done == Status::kSuccess);  // the page has an entry of its own
+    machine::always(kDepositIsUnmapped,
+                    status != Status::kSuccess || !space.lookup(page).has_value(), page.value());
   }
-  const Status status = space.unmap(gpn);
-  machine::always(kDepositIsUnmapped, status != Status::kSuccess || !space.lookup(gpn).has_value(),
-                  gpn.value());
   return status;
 }
 
-struct MapRequest {
-  GpaRights rights;
-  bool uncached = false;
-  bool large = false;
-};
-
-std::expected<MapRequest, Status> decode_map_flags(std::uint32_t flags) {
-  if ((flags & ~kKnownMapFlags) != 0) {
-    return std::unexpected(Status::kInvalidParameter);
-  }
-  MapRequest request;
-  std::uint8_t bits = 0;
-  if ((flags & kMapNoAccess) == 0) {
-    bits = static_cast<std::uint8_t>(((flags & kMapRead) != 0 ? GpaRights::kReadBit : 0) |
-                                     ((flags & kMapWrite) != 0 ? GpaRights::kWriteBit : 0) |
-                                     ((flags & kMapExecute) != 0 ? GpaRights::kExecuteBit : 0));
-  }
-  request.rights = GpaRights(bits);
-  request.uncached = (flags & kMapUncached) != 0;
-  request.large = (flags & kMapLargePage) != 0;
-  const bool contradicts = (flags & kMapNoAccess) != 0 && (flags & kMapRightsMask) != 0;
-  if (!request.rights.legal() || contradicts) {
-    return std::unexpected(Status::kInvalidParameter);
-  }
-  return request;
-}
-
-/// What the caller has at a page, or at 512 pages that must lie in order.
-std::expected<GpaMapping, Status> find_source(Partition& caller, Gpn gpn, bool large) {
-  const machine::LockGuard guard(caller.space_lock);
-  const std::uint64_t count = large ? GpaSpace::kPagesPerLargePage : 1;
-  std::optional<GpaMapping> first;
-  for (std::uint64_t index = 0; index < count; ++index) {
-    const Gpn page = gpn + index;
-    const std::optional<GpaMapping> mapping =
-        caller.space->contains(page) ? caller.space->lookup_beneath_overlays(page) : std::nullopt;
-    if (!mapping) {
-      return std::unexpected(Status::kOperationDenied);
-    }
-    if (!first) {
-      first = mapping;
-    } else if (mapping->page != first->page + index) {
-      return std::unexpected(Status::kInvalidParameter);
-    }
-  }
-  return *first;
-}
-
-Status map_one(Partition& caller, Partition& target, Gpn target_gpn, Gpn source_gpn,
-               const MapRequest& request) {
-  const auto source = find_source(caller, source_gpn, request.large);
-  if (!source) {
-    return source.error();
-  }
-  GpaMapping mapping = *source;
-  mapping.rights = request.rights;
-  if (request.uncached) {
-    mapping.caching = GpaCaching::kUncached;
-  }
-  const machine::LockGuard guard(target.space_lock);
-  return request.large ? target.space->map_large(target_gpn, mapping)
-                       : target.space->map(target_gpn, mapping);
+/// All nodes of the computer are one.
+bool is_legal(const ProximityDomainInfo& proximity) {
+  const std::uint32_t known = ProximityDomainInfo::kPreferred | ProximityDomainInfo::kValid;
+  const bool valid = (proximity.flags & ProximityDomainInfo::kValid) != 0;
+  return (proximity.flags & ~known) == 0 && (!valid || proximity.id == 0);
 }
 
 }  // namespace
 
-CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint32_t count) {
+CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint32_t) {
   const auto input = context.header<DepositMemoryInput>();
-  std::array<Gpn, kElementsAtOnce> pages;
-  if (!context.fetch_elements(first, std::span(pages).first(count))) {
-    return CallOutcome::try_again();
-  }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
+  Hypervisor& hypervisor = context.hypervisor;
+  const machine::LockGuard guard(hypervisor.management_lock);
   const auto target = find_target(context, input.partition, SelfAllowed::kRootOnly);
   if (!target) {
     return fail(target.error());
@@ -135,17 +78,23 @@ CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint3
       (*target)->state != PartitionState::kUninitialized) {
     return fail(Status::kInvalidPartitionState);
   }
-  CallOutcome outcome;
-  while (outcome.completed < count && outcome.status == Status::kSuccess) {
-    outcome.status = take_from_caller(context.hypervisor, context.caller, pages[outcome.completed]);
-    outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
+  // The whole list at once, for all or none.
+  const std::uint32_t count = context.call.rep_count - first;
+  INVARIANT(count <= hypervisor.deposit_list.size());
+  const std::span<Gpn> pages = std::span(hypervisor.deposit_list).first(count);
+  if (!context.fetch_elements(first, pages)) {
+    return CallOutcome::try_again();
   }
+  const Status status = take_from_caller(hypervisor, context.caller, pages);
   // Not before every processor has dropped them do the pages hold anything of the hypervisor's.
-  finish_changes(context.hypervisor, context.caller);
-  for (std::uint32_t index = 0; index < outcome.completed; ++index) {
-    (*target)->pool.deposit(Spn(pages[index].value()));
+  finish_space_changes(hypervisor, context.caller);
+  if (status != Status::kSuccess) {
+    return fail(status);
   }
-  return outcome;
+  for (const Gpn page : pages) {
+    (*target)->pool.deposit(Spn(page.value()));
+  }
+  return {.completed = count};
 }
 
 CallOutcome withdraw_memory(CallContext& context, std::uint32_t first, std::uint32_t count) {
@@ -154,6 +103,9 @@ CallOutcome withdraw_memory(CallContext& context, std::uint32_t first, std::uint
   const auto target = find_target(context, input.partition, SelfAllowed::kRootOnly);
   if (!target) {
     return fail(target.error());
+  }
+  if (!is_legal(input.proximity)) {
+    return fail(Status::kInvalidParameter);
   }
   CallOutcome outcome;
   std::array<Gpn, kElementsAtOnce> pages;
@@ -187,61 +139,11 @@ CallOutcome get_memory_balance(CallContext& context) {
   if (!target) {
     return fail(target.error());
   }
+  if (!is_legal(input.proximity)) {
+    return fail(Status::kInvalidParameter);
+  }
   const PagePool& pool = (*target)->pool;
   return fail(context.put_output(GetMemoryBalanceOutput{pool.available(), pool.in_use()}));
-}
-
-CallOutcome map_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count) {
-  const auto input = context.header<MapGpaPagesInput>();
-  const auto request = decode_map_flags(input.flags);
-  if (!request || input.reserved != 0) {
-    return fail(Status::kInvalidParameter);
-  }
-  std::array<Gpn, kElementsAtOnce> sources;
-  if (!context.fetch_elements(first, std::span(sources).first(count))) {
-    return CallOutcome::try_again();
-  }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto target = find_active_target(context, input.target, SelfAllowed::kNever);
-  if (!target) {
-    return fail(target.error());
-  }
-  const std::uint64_t step = request->large ? GpaSpace::kPagesPerLargePage : 1;
-  CallOutcome outcome;
-  while (outcome.completed < count && outcome.status == Status::kSuccess) {
-    const Gpn target_gpn = input.target_gpn + (first + outcome.completed) * step;
-    outcome.status =
-        map_one(context.caller, **target, target_gpn, sources[outcome.completed], *request);
-    outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
-  }
-  finish_changes(context.hypervisor, **target);
-  return outcome;
-}
-
-CallOutcome unmap_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count) {
-  const auto input = context.header<UnmapGpaPagesInput>();
-  if ((input.flags & ~kKnownUnmapFlags) != 0 || input.reserved != 0) {
-    return fail(Status::kInvalidParameter);
-  }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto target = find_active_target(context, input.target, SelfAllowed::kNever);
-  if (!target) {
-    return fail(target.error());
-  }
-  const bool large = (input.flags & kUnmapLargePage) != 0;
-  const std::uint64_t step = large ? GpaSpace::kPagesPerLargePage : 1;
-  CallOutcome outcome;
-  {
-    const machine::LockGuard space_guard((*target)->space_lock);
-    GpaSpace& space = *(*target)->space;
-    while (outcome.completed < count && outcome.status == Status::kSuccess) {
-      const Gpn gpn = input.target_gpn + (first + outcome.completed) * step;
-      outcome.status = large ? space.unmap_large(gpn) : space.unmap(gpn);
-      outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
-    }
-  }
-  finish_changes(context.hypervisor, **target);
-  return outcome;
 }
 
 }  // namespace hv::calls

@@ -205,11 +205,13 @@ void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
 
 void LogicalProcessor::drop_stale_translations(VirtualProcessor& vp) {
   Partition& partition = vp.partition;
+  const std::uint64_t ept_pointer = partition.ept_pointer.load();
+  vp.context.use_ept_pointer(ept_pointer);
   const std::uint64_t mark = 1ull << index_;
   if ((partition.stale_processors.load() & mark) != 0) {
     // The mark goes first: what is taken away from here on marks us again.
     partition.stale_processors.fetch_and(~mark);
-    vtx::invalidate_translations(capabilities_, partition.ept_pointer);
+    vtx::invalidate_translations(capabilities_, ept_pointer);
   }
 }
 

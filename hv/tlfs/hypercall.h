@@ -69,6 +69,8 @@ enum class CallCode : std::uint16_t {
   kPostMessageDirect = 0x00C1,
   kDispatchVp = 0x00C2,
   kGetGpaPagesAccessStates = 0x00C9,
+  kAcquireSparseSpaPageHostAccess = 0x00D7,
+  kReleaseSparseSpaPageHostAccess = 0x00D8,
   kMapVpStatePage = 0x00E1,
   kUnmapVpStatePage = 0x00E2,
   kGetVpState = 0x00E3,

@@ -133,6 +133,7 @@ std::uint64_t* register_slot(machine::GuestRegisters& registers, std::uint8_t nu
 void GuestContext::initialize(const Capabilities& capabilities, const SharedPages& pages,
                               std::uint64_t eptp) {
   capabilities_ = &capabilities;
+  ept_pointer_ = eptp;
   const machine::Spa region(vmcs_page_);
   machine::fill_memory(region, machine::kPageSize, 0);
   machine::store_u32(region, capabilities.revision);
@@ -149,6 +150,13 @@ void GuestContext::reset_state() {
   // EDX holds the processor's signature after INIT (SDM vol. 3 9.1.1).
   const machine::CpuidResult signature = machine::cpuid(1, 0);
   registers_.rdx = signature.eax;
+}
+
+void GuestContext::use_ept_pointer(std::uint64_t eptp) {
+  if (eptp != ept_pointer_) {
+    vmwrite(Vmcs64::kEptPointer, eptp);
+    ept_pointer_ = eptp;
+  }
 }
 
 void GuestContext::load(std::uint32_t lp) {
@@ -182,8 +190,9 @@ void invalidate_translations(const Capabilities& capabilities, std::uint64_t ept
   INVARIANT(machine::invept(kind, eptp) == machine::VmxResult::kSucceed);
 }
 
-std::uint64_t make_ept_pointer(machine::Spn root_table) {
-  return machine::Spa(root_table).value() | vmx::kMemoryTypeWriteBack | vmx::kEptpWalkLength4;
+std::uint64_t make_ept_pointer(machine::Spn root_table, bool notes) {
+  return machine::Spa(root_table).value() | vmx::kMemoryTypeWriteBack | vmx::kEptpWalkLength4 |
+         (notes ? vmx::kEptpEnableAccessedDirty : 0);
 }
 
 std::uint64_t GuestContext::general_register(std::uint8_t number) const {

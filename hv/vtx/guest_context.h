@@ -37,6 +37,9 @@ class GuestContext {
   /// The state after INIT again, for a loaded context.
   void reset_state();
 
+  /// The EPT pointer from the next entry on, of a loaded context.
+  void use_ept_pointer(std::uint64_t eptp);
+
   /// Makes the VMCS current on the executing processor, number `lp`, which becomes its host.
   void load(std::uint32_t lp);
   /// Writes the VMCS back to memory, so that any processor may load it.
@@ -58,6 +61,7 @@ class GuestContext {
   machine::Spn vmcs_page_;
   const Capabilities* capabilities_ = nullptr;
   bool launched_ = false;
+  std::uint64_t ept_pointer_ = 0;
   /// Whose host state the VMCS holds.
   std::uint32_t host_lp_ = ~0u;
 };
@@ -125,8 +129,9 @@ void set_nmis_blocked(bool blocked);
 
 /// Drops the executing processor's translations of the GPA space with this EPT pointer.
 void invalidate_translations(const Capabilities& capabilities, std::uint64_t eptp);
-/// The EPT pointer for a space whose top table is at `root_table`.
-[[nodiscard]] std::uint64_t make_ept_pointer(machine::Spn root_table);
+/// The EPT pointer for a space whose top table is at `root_table`. With `notes`, of which the
+/// processor must be capable, it notes in entries what was accessed and written.
+[[nodiscard]] std::uint64_t make_ept_pointer(machine::Spn root_table, bool notes);
 
 /// What an EPT violation accessed.
 [[nodiscard]] std::uint64_t exit_guest_physical_address();

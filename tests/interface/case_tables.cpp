@@ -6,7 +6,6 @@ namespace interface_test {
 
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
-      get_property_cases(),
       partition_call_cases(),
       create_port_cases(),
       delete_port_cases(),
@@ -19,7 +18,12 @@ std::span<const std::span<const CallCase>> call_tables() {
       signal_event_direct_cases(),
       post_message_direct_cases(),
       notify_port_ring_empty_cases(),
-      set_property_cases(),
+      map_call_cases(),
+      modify_call_cases(),
+      pool_call_cases(),
+      access_state_call_cases(),
+      gpa_access_call_cases(),
+      host_access_call_cases(),
   };
   return tables;
 }

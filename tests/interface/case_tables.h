@@ -7,7 +7,6 @@
 
 namespace interface_test {
 
-[[nodiscard]] std::span<const CallCase> get_property_cases();
 [[nodiscard]] std::span<const CallCase> partition_call_cases();
 [[nodiscard]] std::span<const CallCase> create_port_cases();
 [[nodiscard]] std::span<const CallCase> delete_port_cases();
@@ -20,6 +19,11 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> signal_event_direct_cases();
 [[nodiscard]] std::span<const CallCase> post_message_direct_cases();
 [[nodiscard]] std::span<const CallCase> notify_port_ring_empty_cases();
-[[nodiscard]] std::span<const CallCase> set_property_cases();
+[[nodiscard]] std::span<const CallCase> map_call_cases();
+[[nodiscard]] std::span<const CallCase> modify_call_cases();
+[[nodiscard]] std::span<const CallCase> pool_call_cases();
+[[nodiscard]] std::span<const CallCase> access_state_call_cases();
+[[nodiscard]] std::span<const CallCase> gpa_access_call_cases();
+[[nodiscard]] std::span<const CallCase> host_access_call_cases();
 
 }  // namespace interface_test
