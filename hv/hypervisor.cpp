@@ -13,9 +13,11 @@ namespace {
 
 /// Slices that a virtual processor may be ahead of one that waits: 200 a second.
 constexpr std::uint64_t kSlicesPerSecond = 200;
-/// VMCALL; RET.
-constexpr std::array<std::byte, 4> kHypercallCode{std::byte{0x0F}, std::byte{0x01}, std::byte{0xC1},
-                                                  std::byte{0xC3}};
+/// ENDBR64; VMCALL; RET. The first is for guests with indirect-branch tracking and a NOP in every
+/// other mode; the last is the near return of each mode.
+constexpr std::array<std::byte, 8> kHypercallCode{std::byte{0xF3}, std::byte{0x0F}, std::byte{0x1E},
+                                                  std::byte{0xFA}, std::byte{0x0F}, std::byte{0x01},
+                                                  std::byte{0xC1}, std::byte{0xC3}};
 /// INT3 fills the rest of the hypercall page.
 constexpr std::uint8_t kBreakpoint = 0xCC;
 

@@ -19,7 +19,7 @@ WriteResult write_guest_os_id(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
   partition.guest_os_id.store(value);
   const OverlayPageRegister hypercall(partition.hypercall_register.load());
-  if (value == 0 && hypercall.enabled()) {
+  if (value == 0 && hypercall.enabled() && !hypercall.locked()) {
     return write_hypercall(access, hypercall.value() & ~OverlayPageRegister::kEnable);
   }
   return {};
@@ -29,11 +29,18 @@ ReadResult read_hypercall(const MsrAccess& access) {
   return access.vp.partition.hypercall_register.load();
 }
 
+/// Once locked it is as it is until the partition ends (TLFS "Establishing the Hypercall
+/// Interface").
 WriteResult write_hypercall(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
-  value &= ~OverlayPageRegister::kLocked;  // not offered
+  if (OverlayPageRegister(partition.hypercall_register.load()).locked()) {
+    return fault();
+  }
   if (partition.guest_os_id.load() == 0) {
     value &= ~OverlayPageRegister::kEnable;
+  }
+  if ((value & OverlayPageRegister::kEnable) == 0) {
+    value &= ~OverlayPageRegister::kLocked;
   }
   const OverlayPageRegister wanted(value);
   const Status status =
