@@ -33,6 +33,7 @@ inline constexpr std::uint64_t kGuestPrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kAccessFrequencyRegs) |
     static_cast<std::uint64_t>(Privilege::kPostMessages) |
     static_cast<std::uint64_t>(Privilege::kSignalEvents) |
+    static_cast<std::uint64_t>(Privilege::kFastHypercallOutput) |
     static_cast<std::uint64_t>(Privilege::kStartVirtualProcessor);
 
 /// What a parent may give a child.

@@ -70,7 +70,11 @@ CpuidResult features(const CpuidSubject& subject) {
   result.eax = static_cast<std::uint32_t>(subject.privileges.bits());
   result.ebx = static_cast<std::uint32_t>(subject.privileges.bits() >> 32);
   result.edx = FeaturesEdx::kDirectSyntheticTimers | FeaturesEdx::kSintPolling |
-               FeaturesEdx::kGuestCrashMsrs;
+               FeaturesEdx::kGuestCrashMsrs | FeaturesEdx::kXmmHypercallInput |
+               FeaturesEdx::kHypercallMsrLock;
+  if (subject.privileges.has(Privilege::kFastHypercallOutput)) {
+    result.edx |= FeaturesEdx::kXmmHypercallOutput;
+  }
   if (subject.privileges.has(Privilege::kAccessGuestIdleReg)) {
     result.edx |= FeaturesEdx::kGuestIdleState;
   }

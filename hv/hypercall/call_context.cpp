@@ -23,9 +23,26 @@ bool CallContext::fetch_header() {
   return whole.empty() || caller.read_memory(input_gpa, whole);
 }
 
-void CallContext::set_fast_input(std::uint64_t first, std::uint64_t second) {
-  const std::array<std::uint64_t, 2> both{first, second};
+bool CallContext::uses_xmm() const {
+  return call.input_size_bytes > kFastInputBytes || call.output_size_bytes != 0;
+}
+
+void CallContext::fetch_registers(std::uint64_t rdx, std::uint64_t r8) {
+  const std::array<std::uint64_t, 2> both{rdx, r8};
   std::memcpy(header_.data(), both.data(), sizeof(both));
+  if (uses_xmm()) {
+    machine::XmmRegisters xmm;
+    machine::read_xmm(xmm);
+    std::memcpy(header_.data() + sizeof(both), xmm.quadwords.data(), sizeof(xmm.quadwords));
+  }
+}
+
+void CallContext::put_registers(std::uint64_t& rdx, std::uint64_t& r8) const {
+  std::memcpy(&rdx, header_.data(), sizeof(rdx));
+  std::memcpy(&r8, header_.data() + sizeof(rdx), sizeof(r8));
+  machine::XmmRegisters xmm;
+  std::memcpy(xmm.quadwords.data(), header_.data() + kFastInputBytes, sizeof(xmm.quadwords));
+  machine::write_xmm(xmm);
 }
 
 std::uint64_t CallContext::variable_qword(std::uint32_t index) const {
@@ -38,7 +55,7 @@ std::uint64_t CallContext::variable_qword(std::uint32_t index) const {
 
 bool CallContext::fetch_bytes(std::size_t offset, std::span<std::byte> to) {
   if (call.fast) {
-    INVARIANT(offset + to.size() <= kFastInputBytes);
+    INVARIANT(offset + to.size() <= call.input_size_bytes);
     std::memcpy(to.data(), header_.data() + offset, to.size());
     return true;
   }
@@ -48,6 +65,11 @@ bool CallContext::fetch_bytes(std::size_t offset, std::span<std::byte> to) {
 
 Status CallContext::put_bytes(std::size_t offset, std::span<const std::byte> from) {
   INVARIANT(offset + from.size() <= call.output_size_bytes);
+  if (call.fast) {
+    const auto begin = call_arithmetic::fast_output_offset<std::uint64_t>(call.input_size_bytes);
+    std::memcpy(header_.data() + begin + offset, from.data(), from.size());
+    return Status::kSuccess;
+  }
   // The page was writable when the call began; a guest that takes it away meanwhile gets this.
   return caller.write_memory(output_gpa + offset, from) ? Status::kSuccess
                                                         : Status::kInvalidAlignment;

@@ -55,7 +55,11 @@ class CallContext {
 
   /// Copies the fixed and the variable header out of the guest. False if that is not possible.
   [[nodiscard]] bool fetch_header();
-  void set_fast_input(std::uint64_t first, std::uint64_t second);
+  /// Of a fast call: its parameters are in RDX, R8 and, if there are more, the XMM registers of the
+  /// executing processor, which are the caller's still.
+  void fetch_registers(std::uint64_t rdx, std::uint64_t r8);
+  /// Of a fast call that answers: puts the answer there, and changes no other register.
+  void put_registers(std::uint64_t& rdx, std::uint64_t& r8) const;
 
   /// The fixed header.
   template <class Header>
@@ -98,8 +102,11 @@ class CallContext {
   [[nodiscard]] bool fetch_bytes(std::size_t offset, std::span<std::byte> to);
   [[nodiscard]] Status put_bytes(std::size_t offset, std::span<const std::byte> from);
 
-  /// Of it, what fetch_header() or set_fast_input() has filled counts; no call reads more, and
-  /// clearing the rest would be a good part of a short call.
+  [[nodiscard]] bool uses_xmm() const;
+
+  /// The headers, or all the registers of a fast call. Of it, what fetch_header() or
+  /// fetch_registers() has filled counts; no call reads more, and clearing the rest would be a good
+  /// part of a short call.
   std::array<std::byte, kMaxHeaderBytes + kMaxVariableHeaderBytes> header_;
 };
 

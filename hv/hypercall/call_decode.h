@@ -6,6 +6,7 @@
 #include <expected>
 #include <string_view>
 
+#include "hv/hypercall/call_arithmetic.h"
 #include "hv/tlfs/hypercall.h"
 #include "hv/tlfs/privileges.h"
 
@@ -34,42 +35,43 @@ struct CallDescription {
   std::uint64_t privilege = 0;
 };
 
-/// A call whose control word is legal.
+/// A call whose control word is legal. Any call may be made fast whose blocks fit the registers.
 struct DecodedCall {
   bool fast = false;
   std::uint32_t rep_count = 0;
   std::uint32_t rep_start = 0;
   std::uint32_t variable_header_bytes = 0;
-  /// Sizes of the whole blocks in memory; 0 for none.
+  /// Sizes of the whole blocks; 0 for none.
   std::uint32_t input_size_bytes = 0;
   std::uint32_t output_size_bytes = 0;
 };
 
 enum class DecodeFailure : std::uint8_t {
   kInvalidInput,
-  /// The call needs registers that the hypervisor does not offer for fast calls: #UD.
+  /// A fast call would answer in registers that it may not use: #UD.
   kUndefinedOpcode,
 };
 
-[[nodiscard]] constexpr bool block_is_placed_well(std::uint64_t address, std::uint32_t size) {
-  constexpr std::uint64_t kPage = 4096;
-  return size == 0 || (address % kHypercallBlockAlignment == 0 && address % kPage + size <= kPage);
-}
+/// Whether a fast call may answer in registers: not to a caller outside of 64-bit mode, nor to one
+/// that CPUID has not told so (TLFS "Extended Fast Hypercalls").
+enum class FastOutput : bool { kRefused, kAllowed };
 
 [[nodiscard]] constexpr std::expected<DecodedCall, DecodeFailure> decode_call(
-    HypercallControl control, const CallDescription& call) {
+    HypercallControl control, const CallDescription& call,
+    FastOutput fast_output = FastOutput::kAllowed) {
+  using Failure = std::unexpected<DecodeFailure>;
   const bool rep = call.rep == RepKind::kRep;
   if (!control.reserved_bits_are_zero() || control.is_nested()) {
-    return std::unexpected(DecodeFailure::kInvalidInput);
+    return Failure(DecodeFailure::kInvalidInput);
   }
   if (rep ? control.rep_count() <= control.rep_start()
           : (control.rep_count() != 0 || control.rep_start() != 0)) {
-    return std::unexpected(DecodeFailure::kInvalidInput);
+    return Failure(DecodeFailure::kInvalidInput);
   }
   const std::uint32_t most =
       call.variable_header == VariableHeader::kNone ? 0 : kMaxVariableHeaderQwords;
   if (control.variable_header_qwords() > most) {
-    return std::unexpected(DecodeFailure::kInvalidInput);
+    return Failure(DecodeFailure::kInvalidInput);
   }
   DecodedCall decoded;
   decoded.fast = control.is_fast();
@@ -80,9 +82,15 @@ enum class DecodeFailure : std::uint8_t {
                              decoded.rep_count * call.element_size_bytes;
   decoded.output_size_bytes =
       call.output_size_bytes + decoded.rep_count * call.output_element_size_bytes;
-  if (decoded.fast && (call.fast == FastForm::kRefused || decoded.output_size_bytes != 0 ||
-                       decoded.input_size_bytes > kFastInputBytes)) {
-    return std::unexpected(DecodeFailure::kUndefinedOpcode);
+  if (!decoded.fast) {
+    return decoded;
+  }
+  if (decoded.output_size_bytes != 0 && fast_output == FastOutput::kRefused) {
+    return Failure(DecodeFailure::kUndefinedOpcode);
+  }
+  if (!call_arithmetic::fits_in_registers<std::uint64_t>(decoded.input_size_bytes,
+                                                         decoded.output_size_bytes)) {
+    return Failure(DecodeFailure::kInvalidInput);
   }
   return decoded;
 }
@@ -90,12 +98,11 @@ enum class DecodeFailure : std::uint8_t {
 /// Where the blocks of a call in memory lie.
 [[nodiscard]] constexpr bool blocks_are_placed_well(const DecodedCall& call, std::uint64_t input,
                                                     std::uint64_t output) {
-  if (!block_is_placed_well(input, call.input_size_bytes) ||
-      !block_is_placed_well(output, call.output_size_bytes)) {
-    return false;
-  }
-  return call.input_size_bytes == 0 || call.output_size_bytes == 0 ||
-         input + call.input_size_bytes <= output || output + call.output_size_bytes <= input;
+  using namespace call_arithmetic;
+  const std::uint64_t input_size = call.input_size_bytes;
+  const std::uint64_t output_size = call.output_size_bytes;
+  return block_is_placed_well(input, input_size) && block_is_placed_well(output, output_size) &&
+         blocks_are_apart(input, input_size, output, output_size);
 }
 
 }  // namespace hv

@@ -74,6 +74,13 @@ CallEnd end_with(Status status) {
   return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(status)};
 }
 
+/// Whether a page that refuses an access is one that the parent could map: not one beyond the
+/// space, nor an overlay page of the hypervisor's, which no parameter block may lie in.
+bool is_for_parent(Partition& partition, machine::Gpn page) {
+  const machine::LockGuard guard(partition.space_lock);
+  return partition.space->contains(page) && !partition.space->is_overlaid(page);
+}
+
 /// The parameter blocks must be accessible before anything is done (TLFS "Hypercall Inputs").
 std::optional<CallEnd> refuse_inaccessible(CallContext& context) {
   std::optional<InterceptAccess> refused;
@@ -89,7 +96,7 @@ std::optional<CallEnd> refuse_inaccessible(CallContext& context) {
   if (!refused) {
     return std::nullopt;
   }
-  if (context.caller.is_root()) {
+  if (context.caller.is_root() || !is_for_parent(context.caller, gpa.page())) {
     return end_with(Status::kInvalidAlignment);
   }
   intercept_parameter_access(context.hypervisor, context.vp, gpa.value(), *refused);
@@ -110,8 +117,8 @@ CallEnd run_rep(CallContext& context, const CallEntry& entry) {
   const std::uint64_t began = machine::read_tsc();
   std::uint32_t next = context.call.rep_start;
   while (next < context.call.rep_count) {
-    const std::uint32_t left = context.call.rep_count - next;
-    const std::uint32_t count = left < kElementsAtOnce ? left : kElementsAtOnce;
+    const auto count = static_cast<std::uint32_t>(call_arithmetic::elements_at_once<std::uint64_t>(
+        next, context.call.rep_count, kElementsAtOnce));
     const CallOutcome outcome = entry.handle_elements(context, next, count);
     next += outcome.completed;
     if (outcome.status != Status::kSuccess) {
@@ -139,7 +146,10 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
   if ((vp.partition.privileges.bits() & needed) != needed) {
     return end_with(Status::kAccessDenied);
   }
-  const auto decoded = decode_call(control, entry->description);
+  const bool may_answer =
+      registers.wide && vp.partition.privileges.has(Privilege::kFastHypercallOutput);
+  const auto decoded = decode_call(control, entry->description,
+                                   may_answer ? FastOutput::kAllowed : FastOutput::kRefused);
   if (!decoded) {
     return decoded.error() == DecodeFailure::kUndefinedOpcode
                ? CallEnd{.kind = CallEnd::Kind::kUndefinedOpcode}
@@ -148,7 +158,7 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
   CallContext context(processor, vp, entry->description, *decoded, machine::Gpa(registers.input),
                       machine::Gpa(registers.output));
   if (decoded->fast) {
-    context.set_fast_input(registers.input, registers.output);
+    context.fetch_registers(registers.input, registers.output);
   } else {
     if (!blocks_are_placed_well(*decoded, registers.input, registers.output)) {
       return end_with(Status::kInvalidAlignment);
@@ -160,7 +170,14 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
       return {.kind = CallEnd::Kind::kAgain, .rep_start = decoded->rep_start};
     }
   }
-  return entry->handle != nullptr ? run_simple(context, *entry) : run_rep(context, *entry);
+  const CallEnd end =
+      entry->handle != nullptr ? run_simple(context, *entry) : run_rep(context, *entry);
+  if (decoded->fast && decoded->output_size_bytes != 0) {
+    // Such a caller is in 64-bit mode.
+    machine::GuestRegisters& guest = vp.context.registers();
+    context.put_registers(guest.rdx, guest.r8);
+  }
+  return end;
 }
 
 }  // namespace

@@ -4,38 +4,22 @@
 // No VPID is in use, so whatever a processor's TLB keeps of guest-virtual addresses is gone once it
 // left the guest: a flush makes every processor leave its guest once.
 #include <array>
-#include <bit>
 #include <cstdint>
-#include <expected>
 
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
+#include "hv/hypercall/vp_set.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
 namespace hv::calls {
 namespace {
 
-constexpr std::uint32_t kVpsPerBank = 64;
-static_assert(kMaxVirtualProcessors <= kVpsPerBank, "a set is the word of its first bank");
-
 bool are_legal(std::uint64_t flags, bool list) {
   // The extended range form is not offered; a list names pages, global or not.
   const std::uint64_t refused =
       FlushFlags::kExtendedRanges | (list ? FlushFlags::kNonGlobalOnly : 0);
   return (flags & ~FlushFlags::kMask) == 0 && (flags & refused) == 0;
-}
-
-/// The set as a mask of VP indices. Banks beyond the last VP there can be name nobody.
-std::expected<std::uint64_t, Status> decode_set(const CallContext& context, const VpSet& set) {
-  if (set.format == VpSet::kFormatAll) {
-    return ~0ull;
-  }
-  const auto banks = static_cast<std::uint32_t>(std::popcount(set.valid_bank_mask));
-  if (set.format != VpSet::kFormatSparse || banks != context.variable_qword_count()) {
-    return std::unexpected(Status::kInvalidParameter);
-  }
-  return (set.valid_bank_mask & 1) != 0 ? context.variable_qword(0) : 0;
 }
 
 CallOutcome flush(CallContext& context, std::uint64_t flags, bool list) {
@@ -61,12 +45,11 @@ Status send_ipis(CallContext& context, std::uint32_t vector, std::uint64_t vps) 
     return Status::kSuccess;
   }
   const machine::LockGuard guard(context.hypervisor.communication_lock);
-  for (std::uint64_t left = vps; left != 0; left &= left - 1) {
-    const VpIndex index{static_cast<std::uint32_t>(std::countr_zero(left))};
-    if (VirtualProcessor* vp = context.caller.vp(index)) {
+  for_each_bit(vps, [&](std::uint32_t index) {
+    if (VirtualProcessor* vp = context.caller.vp(VpIndex{index})) {
       request_interrupt(context.hypervisor, *vp, static_cast<std::uint8_t>(vector));
     }
-  }
+  });
   return Status::kSuccess;
 }
 
@@ -86,13 +69,13 @@ CallOutcome flush_address_list(CallContext& context, std::uint32_t, std::uint32_
 
 CallOutcome flush_address_space_ex(CallContext& context) {
   const auto input = context.header<FlushVirtualAddressSpaceExInput>();
-  const auto set = decode_set(context, input.processors);
+  const auto set = decode_vp_set(context, input.processors);
   return set ? flush(context, input.flags, false) : fail(set.error());
 }
 
 CallOutcome flush_address_list_ex(CallContext& context, std::uint32_t, std::uint32_t count) {
   const auto input = context.header<FlushVirtualAddressSpaceExInput>();
-  const auto set = decode_set(context, input.processors);
+  const auto set = decode_vp_set(context, input.processors);
   return set ? flush_list(context, input.flags, count) : fail(set.error());
 }
 
@@ -106,8 +89,11 @@ CallOutcome send_synthetic_cluster_ipi(CallContext& context) {
 
 CallOutcome send_synthetic_cluster_ipi_ex(CallContext& context) {
   const auto input = context.header<SendSyntheticClusterIpiExInput>();
-  const auto set = decode_set(context, input.processors);
-  if (!set || !is_zero(input.target_vtl, input.reserved)) {
+  const auto set = decode_vp_set(context, input.processors);
+  if (!set) {
+    return fail(set.error());
+  }
+  if (!is_zero(input.target_vtl, input.reserved)) {
     return fail(Status::kInvalidParameter);
   }
   return fail(send_ipis(context, input.vector, *set));

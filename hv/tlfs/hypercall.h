@@ -152,7 +152,7 @@ class HypercallResult {
 
 /// Bytes that a fast call carries in RDX and R8.
 inline constexpr std::size_t kFastInputBytes = 16;
-/// Bytes that a fast call carries when XMM0..XMM5 may be used too.
+/// Bytes that a fast call carries in RDX, R8 and XMM0..XMM5, input and output together.
 inline constexpr std::size_t kXmmFastInputBytes = 112;
 /// Input and output blocks are aligned to this and lie within one page.
 inline constexpr std::uint64_t kHypercallBlockAlignment = 8;

@@ -12,10 +12,9 @@ using hv::CallDescription;
 using hv::DecodeFailure;
 using hv::HypercallControl;
 
-CallDescription simple(std::uint16_t header_bytes, hv::FastForm fast = hv::FastForm::kRefused) {
+CallDescription simple(std::uint16_t header_bytes) {
   CallDescription call;
   call.code = CallCode::kPostMessage;
-  call.fast = fast;
   call.header_size_bytes = header_bytes;
   return call;
 }
@@ -77,18 +76,38 @@ TEST_CASE("a variable header is only for calls that have one, and has at most 64
   CHECK_FALSE(hv::decode_call(kSimple.with_variable_header(65), call));
 }
 
-TEST_CASE("a fast call that needs more registers than two is an undefined opcode",
-          "[hv][hypercall]") {
-  const auto refused = [](HypercallControl control, const CallDescription& call) {
-    const auto decoded = hv::decode_call(control.fast(), call);
-    return !decoded && decoded.error() == DecodeFailure::kUndefinedOpcode;
+TEST_CASE("a fast call may be any whose blocks fit in the registers", "[hv][hypercall]") {
+  const auto failure = [](HypercallControl control, const CallDescription& call,
+                          hv::FastOutput output = hv::FastOutput::kAllowed) {
+    const auto decoded = hv::decode_call(control.fast(), call, output);
+    REQUIRE_FALSE(decoded);
+    return decoded.error();
   };
-  CHECK(hv::decode_call(kSimple.fast(), simple(16, hv::FastForm::kAllowed)));
-  CHECK(refused(kSimple, simple(16)));
-  CHECK(refused(kSimple, simple(24, hv::FastForm::kAllowed)));
-  CallDescription answering = simple(8, hv::FastForm::kAllowed);
+  CHECK(hv::decode_call(kSimple.fast(), simple(0)));
+  CHECK(hv::decode_call(kSimple.fast(), simple(112)));
+  CHECK(failure(kSimple, simple(120)) == DecodeFailure::kInvalidInput);
+  CallDescription answering = simple(24);
+  answering.output_size_bytes = 80;
+  CHECK(hv::decode_call(kSimple.fast(), answering));
+  answering.output_size_bytes = 88;
+  CHECK(failure(kSimple, answering) == DecodeFailure::kInvalidInput);
+  CHECK(hv::decode_call(kRep.fast().with_reps(4), rep(16, 4, 16)));
+  CHECK(failure(kRep.with_reps(5), rep(16, 4, 16)) == DecodeFailure::kInvalidInput);
+  CallDescription varying = simple(24);
+  varying.variable_header = hv::VariableHeader::kAllowed;
+  CHECK(hv::decode_call(kSimple.fast().with_variable_header(11), varying));
+  CHECK(failure(kSimple.with_variable_header(12), varying) == DecodeFailure::kInvalidInput);
+}
+
+TEST_CASE("a fast call that may not answer in registers is an undefined opcode if it would",
+          "[hv][hypercall]") {
+  CallDescription answering = simple(8);
   answering.output_size_bytes = 8;
-  CHECK(refused(kSimple, answering));
+  const auto refused = hv::decode_call(kSimple.fast(), answering, hv::FastOutput::kRefused);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error() == DecodeFailure::kUndefinedOpcode);
+  CHECK(hv::decode_call(kSimple.fast(), simple(112), hv::FastOutput::kRefused));
+  CHECK(hv::decode_call(kSimple, answering, hv::FastOutput::kRefused));
 }
 
 TEST_CASE("parameter blocks are aligned, within a page, and apart", "[hv][hypercall]") {
@@ -103,6 +122,9 @@ TEST_CASE("parameter blocks are aligned, within a page, and apart", "[hv][hyperc
   CHECK_FALSE(hv::blocks_are_placed_well(call, 0x1000, 0x1038));
   CHECK(hv::blocks_are_placed_well(call, 0x1000, 0x1040));
   CHECK(hv::blocks_are_placed_well(call, 0x1010, 0x1000));
+  // At the end of the address space, nothing wraps around.
+  CHECK(hv::blocks_are_placed_well(call, 0xFFFF'FFFF'FFFF'FFC0, 0));
+  CHECK_FALSE(hv::blocks_are_placed_well(call, 0xFFFF'FFFF'FFFF'FFC0, 0xFFFF'FFFF'FFFF'FFF0));
   // A block that does not exist may be anywhere.
   call.output_size_bytes = 0;
   CHECK(hv::blocks_are_placed_well(call, 0x1000, 0x1003));

@@ -37,7 +37,8 @@ TEST_CASE("the features leaf is the privilege mask", "[hv][cpuid]") {
   const auto few = hv::hypervisor_cpuid(poor, hv::kCpuidFeatures);
   CHECK(few.eax == 0);
   CHECK((few.edx & hv::FeaturesEdx::kFrequencyMsrs) == 0);
-  CHECK((few.edx & hv::FeaturesEdx::kXmmHypercallInput) == 0);
+  CHECK((few.edx & hv::FeaturesEdx::kXmmHypercallInput) != 0);
+  CHECK((few.edx & hv::FeaturesEdx::kXmmHypercallOutput) == 0);
 }
 
 TEST_CASE("leaf 1 shows the hypervisor and hides what is not virtualized", "[hv][cpuid]") {

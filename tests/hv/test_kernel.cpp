@@ -1,5 +1,7 @@
 #include "tests/hv/test_kernel.h"
 
+#include <algorithm>
+
 #include "hv/boot.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -96,6 +98,20 @@ void begin() {
 hv::HypercallResult call(hv::HypercallControl control) {
   return hv::HypercallResult(
       machine::hypercall(kHypercallPage, control.value(), kInputPage.value(), kOutputPage.value()));
+}
+
+hv::HypercallResult call_fast(hv::HypercallControl control, FastBlock& block) {
+  machine::HypercallRegisters registers{block[0], block[1]};
+  machine::XmmRegisters xmm;
+  std::copy(block.begin() + 2, block.end(), xmm.quadwords.begin());
+  machine::write_xmm(xmm);
+  const std::uint64_t result =
+      machine::hypercall_in_registers(kHypercallPage, control.fast().value(), registers);
+  machine::read_xmm(xmm);
+  block[0] = registers.rdx;
+  block[1] = registers.r8;
+  std::copy(xmm.quadwords.begin(), xmm.quadwords.end(), block.begin() + 2);
+  return hv::HypercallResult(result);
 }
 
 }  // namespace test_kernel

@@ -1,8 +1,10 @@
 // Kernels for tests of the whole hypervisor: it runs in the simulator, and the test is the guest.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <vector>
@@ -57,6 +59,18 @@ template <class Header, class Element>
   machine::write_memory(kInputPage, std::as_bytes(std::span(&header, 1)));
   machine::write_memory(kInputPage + sizeof(Header), std::as_bytes(elements));
   return call(control.with_reps(static_cast<std::uint32_t>(elements.size())));
+}
+/// RDX, R8, XMM0 to XMM5.
+using FastBlock = std::array<std::uint64_t, 14>;
+/// A fast call with all the registers that one can have, and what they are after it.
+[[nodiscard]] hv::HypercallResult call_fast(hv::HypercallControl control, FastBlock& block);
+/// The same with its parameters, and other registers zero.
+template <class Input>
+[[nodiscard]] hv::HypercallResult call_fast(hv::HypercallControl control, const Input& input) {
+  static_assert(sizeof(Input) <= sizeof(FastBlock));
+  FastBlock block{};
+  std::memcpy(block.data(), &input, sizeof(input));
+  return call_fast(control, block);
 }
 template <class Output>
 [[nodiscard]] Output output() {
