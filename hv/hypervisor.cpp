@@ -3,6 +3,7 @@
 #include <new>
 
 #include "hv/partition_life.h"
+#include "hv/partition_time.h"
 #include "hv/root_partition.h"
 #include "hv/vtx/bitmaps.h"
 #include "machine/machine.h"
@@ -100,6 +101,7 @@ void Hypervisor::create_root() {
     const machine::LockGuard guard(vp.lock);
     vp.suspend.explicitly = false;
   }
+  review_time(*this, root);
   notify(vp);
 }
 

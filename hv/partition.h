@@ -1,6 +1,6 @@
 // One partition: identity, place in the tree, privileges and properties, memory, virtual
-// processors, ports and connections. It lies in one page of its parent's pool, with its first
-// virtual processor and all that a small partition needs; tables that grow go on in its own pool.
+// processors, ports and connections. It lies in one page of its parent's pool, with all that a small
+// partition needs but the virtual processors; these, and tables that grow, lie in its own pool.
 #pragma once
 
 #include <array>
@@ -14,10 +14,11 @@
 #include "hv/lock_order.h"
 #include "hv/memory/gpa_space.h"
 #include "hv/memory/page_pool.h"
+#include "hv/partition_properties.h"
 #include "hv/processor/schedulable.h"
 #include "hv/synic/doorbell_table.h"
 #include "hv/synic/port_table.h"
-#include "hv/timer/reference_time.h"
+#include "hv/timer/partition_clock.h"
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/privileges.h"
@@ -49,8 +50,8 @@ class Partition {
   Partition* next_sibling = nullptr;
   Partition* previous_sibling = nullptr;
   std::uint32_t weight = Schedulable::kDefaultWeight;
-  std::uint64_t synthetic_processor_features = 0;
   std::uint64_t creation_flags = 0;
+  PartitionProperties properties;
   PagePool pool;
 
   // --- Under the management lock and the communication lock; read under either -----------------
@@ -69,6 +70,9 @@ class Partition {
   machine::Shared<std::uint64_t> hypercall_register{0};
   machine::Shared<std::uint64_t> reference_tsc_register{0};
   machine::Shared<std::uint64_t> unimplemented_msr_action{kUnimplementedMsrFault};
+  machine::Shared<std::uint64_t> pm_timer_assist{0};
+  /// No virtual processor runs while it is not 0.
+  machine::Shared<std::uint32_t> suspended{0};
   /// What the guest tells of its end: five numbers, and then the control word.
   std::array<machine::Shared<std::uint64_t>, kMsrCrashP4 - kMsrCrashP0 + 1> crash_parameters{};
   machine::Shared<std::uint64_t> crash_control{0};
@@ -80,8 +84,10 @@ class Partition {
 
   // --- Set before the first VP runs, or under the management lock with all VPs stopped ----------
   PrivilegeMask privileges;
-  ReferenceClock clock;
+  PartitionClock clock;
   machine::Spn reference_tsc_page{};
+  /// The last that was valid.
+  std::uint32_t reference_tsc_sequence = 0;
 
   [[nodiscard]] VirtualProcessor* vp(VpIndex index) const { return vps.find(index); }
 

@@ -21,15 +21,6 @@ constexpr std::uint32_t kOverlaysPerRootVp = 4;
 /// Of the partition: hypercall and reference TSC page.
 constexpr std::uint32_t kOverlaysPerPartition = 2;
 
-/// Pages of a GPA space: what the processor addresses, as far as four levels of tables reach.
-std::uint64_t space_page_count() {
-  const machine::CpuidResult sizes = machine::cpuid(kCpuidAddressSizes, 0);
-  const std::uint32_t physical_bits = sizes.eax & 0xFF;
-  constexpr std::uint32_t kMaxBits = 48;
-  const std::uint32_t bits = physical_bits < kMaxBits ? physical_bits : kMaxBits;
-  return 1ull << (bits - machine::kPageShift);
-}
-
 /// Takes all pages or none.
 template <std::size_t Count>
 bool take_pages(PagePool& pool, std::array<machine::Spn, Count>& pages) {
@@ -104,13 +95,22 @@ void drop_messages(Partition& partition, const MessageOwner& owner) {
 
 }  // namespace
 
+std::uint32_t max_physical_address_bits() {
+  const machine::CpuidResult sizes = machine::cpuid(kCpuidAddressSizes, 0);
+  const std::uint32_t physical_bits = sizes.eax & 0xFF;
+  constexpr std::uint32_t kMaxBits = 48;
+  return physical_bits < kMaxBits ? physical_bits : kMaxBits;
+}
+
 Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
   std::array<machine::Spn, 2> pages;
   if (!take_pages(partition.pool, pages)) {
     return Status::kInsufficientMemory;
   }
   const auto [root_table, reference_tsc_page] = pages;
-  partition.space.emplace(partition.pool, root_table, space_page_count(),
+  const std::uint32_t asked = partition.properties.physical_address_bits;
+  const std::uint32_t bits = asked != 0 ? asked : max_physical_address_bits();
+  partition.space.emplace(partition.pool, root_table, 1ull << (bits - machine::kPageShift),
                           partition.is_root() ? nullptr : &hypervisor.child_pages_mapped);
   if (partition.space->reserve_overlays(kOverlaysPerPartition) != Status::kSuccess) {
     partition.space->destroy();
@@ -121,9 +121,10 @@ Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
   partition.ept_pointer.store(vtx::make_ept_pointer(root_table, false));
   partition.reference_tsc_page = reference_tsc_page;
   const std::uint64_t now = machine::read_tsc();
-  partition.clock = ReferenceClock(hypervisor.information().tsc_frequency_hz, now, 0);
-  (void)publish_reference_tsc(reference_tsc_page, partition.clock.scale(),
-                              partition.clock.offset());
+  // It runs on as soon as a virtual processor may.
+  partition.clock.begin(hypervisor.information().tsc_frequency_hz, now);
+  partition.clock.stop(now);
+  partition.properties.physical_address_bits = bits;
   partition.state = PartitionState::kActive;
   return Status::kSuccess;
 }

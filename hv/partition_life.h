@@ -2,6 +2,8 @@
 // are those of the calls; a call that fails has changed nothing. Under the management lock.
 #pragma once
 
+#include <cstdint>
+
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/status.h"
 
@@ -11,8 +13,12 @@ class Hypervisor;
 class Partition;
 class VirtualProcessor;
 
-/// Builds the GPA space from the partition's own pool and starts its clock: Uninitialized to
-/// Active. kInsufficientMemory.
+/// The most physical address bits that a partition can have: what the processor addresses, as far
+/// as four levels of tables reach.
+[[nodiscard]] std::uint32_t max_physical_address_bits();
+
+/// Builds the GPA space from the partition's own pool: Uninitialized to Active.
+/// kInsufficientMemory.
 [[nodiscard]] Status initialize_partition(Hypervisor& hypervisor, Partition& partition);
 
 /// Builds a virtual processor in its state after INIT, explicitly suspended. kInsufficientMemory.

@@ -16,10 +16,9 @@
 
 namespace hv {
 
-/// The first VP lies in the table itself, and so in the page of its partition: most partitions of
-/// a large host have one. Others share pages of the partition's pool, which return to it with
-/// destroy(). Whoever makes or ends a VP holds the management lock, and the communication lock for
-/// insert() and remove(); to look one up, either is enough.
+/// They share pages of the partition's pool, which return to it with destroy(). Whoever makes or ends
+/// a VP holds the management lock, and the communication lock for insert() and remove(); to look one
+/// up, either is enough.
 class VpTable {
  public:
   explicit VpTable(PagePool& pool) : pool_(&pool), records_(pool) {}
@@ -64,7 +63,7 @@ class VpTable {
   }
 
   PagePool* pool_;
-  RecordPages<VirtualProcessor, 1> records_;
+  RecordPages<VirtualProcessor> records_;
   std::array<VirtualProcessor*, kOwnSlots> own_slots_{};
   /// The slots in use: our own, or those in slot_page_.
   std::span<VirtualProcessor*> slots_{own_slots_};

@@ -2,6 +2,7 @@
 
 #include <bit>
 
+#include "hv/cpuid/feature_masks.h"
 #include "hv/hypervisor_limits.h"
 #include "hv/tlfs/cpuid.h"
 #include "machine/x86.h"
@@ -16,6 +17,7 @@ constexpr std::uint32_t kMajorVersion = 1;
 constexpr std::uint32_t kMinorVersion = 0;
 /// Turns of a spin loop before a guest should call HvCallNotifyLongSpinWait.
 constexpr std::uint32_t kSpinRetries = 0xFFF;
+constexpr std::uint32_t kSpinNeverNotify = 0xFFFF'FFFF;
 
 // Leaf 1 ECX and EDX (SDM vol. 2 CPUID).
 constexpr std::uint32_t kMonitor = 1u << 3;
@@ -69,11 +71,13 @@ CpuidResult features(const CpuidSubject& subject) {
   CpuidResult result;
   result.eax = static_cast<std::uint32_t>(subject.privileges.bits());
   result.ebx = static_cast<std::uint32_t>(subject.privileges.bits() >> 32);
-  result.edx = FeaturesEdx::kDirectSyntheticTimers | FeaturesEdx::kSintPolling |
-               FeaturesEdx::kGuestCrashMsrs | FeaturesEdx::kXmmHypercallInput |
-               FeaturesEdx::kHypercallMsrLock;
+  result.edx = FeaturesEdx::kSintPolling | FeaturesEdx::kGuestCrashMsrs |
+               FeaturesEdx::kXmmHypercallInput | FeaturesEdx::kHypercallMsrLock;
   if (subject.privileges.has(Privilege::kFastHypercallOutput)) {
     result.edx |= FeaturesEdx::kXmmHypercallOutput;
+  }
+  if ((subject.synthetic_features & SyntheticFeatures::kDirectTimers) != 0) {
+    result.edx |= FeaturesEdx::kDirectSyntheticTimers;
   }
   if (subject.privileges.has(Privilege::kAccessGuestIdleReg)) {
     result.edx |= FeaturesEdx::kGuestIdleState;
@@ -84,10 +88,48 @@ CpuidResult features(const CpuidSubject& subject) {
   return result;
 }
 
+/// Recommendations name what is there and pays.
+CpuidResult recommendations(const CpuidSubject& subject) {
+  struct Choice {
+    std::uint64_t feature;
+    std::uint32_t recommendation;
+  };
+  constexpr Choice kChoices[] = {
+      {SyntheticFeatures::kFlushCalls, Recommendations::kRemoteFlushCall},
+      {SyntheticFeatures::kClusterIpi, Recommendations::kSyntheticClusterIpi},
+      {SyntheticFeatures::kExtendedProcessorMasks, Recommendations::kExProcessorMasks},
+  };
+  CpuidResult result;
+  result.eax = Recommendations::kRelaxedTiming | Recommendations::kAutoEoiDeprecated;
+  for (const Choice& choice : kChoices) {
+    result.eax |= (subject.synthetic_features & choice.feature) != 0 ? choice.recommendation : 0;
+  }
+  if (subject.privileges.has(Privilege::kAccessResetReg)) {
+    result.eax |= Recommendations::kResetMsr;
+  }
+  const bool notify = (subject.synthetic_features & SyntheticFeatures::kLongSpinWait) != 0;
+  result.ebx = notify ? kSpinRetries : kSpinNeverNotify;
+  result.ecx = subject.physical_address_bits;
+  return result;
+}
+
+bool is_enlightened(const CpuidSubject& subject) {
+  return (subject.synthetic_features & SyntheticFeatures::kHypervisorPresent) != 0;
+}
+
+/// Processors that share a package: all, unless the parent says how many.
+std::uint32_t package_size(const CpuidSubject& subject) {
+  return subject.vp_count < subject.processors_per_socket ? subject.vp_count
+                                                          : subject.processors_per_socket;
+}
+
 CpuidResult leaf_1(const CpuidSubject& subject, CpuidResult result) {
-  result.ebx = (result.ebx & 0xFF00) | (subject.apic_id << 24) |
-               (std::bit_ceil(subject.vp_count) & 0xFF) << 16;
-  result.ecx = (result.ecx & ~kHiddenEcx) | kX2Apic | kCpuidHypervisorPresent;
+  const std::uint32_t in_package = package_size(subject);
+  result.ebx =
+      (result.ebx & 0xFF00) | (subject.apic_id << 24) | (std::bit_ceil(in_package) & 0xFF) << 16;
+  result.ecx = (result.ecx & ~kHiddenEcx) | kX2Apic;
+  result.ecx = is_enlightened(subject) ? (result.ecx | kCpuidHypervisorPresent)
+                                       : (result.ecx & ~kCpuidHypervisorPresent);
   if ((subject.extended_components & machine::x86::kXcr0Avx) == 0) {
     result.ecx &= ~kNeedsAvxEcx;
   }
@@ -97,8 +139,7 @@ CpuidResult leaf_1(const CpuidSubject& subject, CpuidResult result) {
     result.ecx |= kOsXsave;
   }
   result.edx &= ~kHiddenEdx;
-  result.edx =
-      subject.vp_count > 1 ? (result.edx | kHyperThreading) : (result.edx & ~kHyperThreading);
+  result.edx = in_package > 1 ? (result.edx | kHyperThreading) : (result.edx & ~kHyperThreading);
   return result;
 }
 
@@ -133,7 +174,7 @@ CpuidResult extended_state(const CpuidSubject& subject, std::uint32_t subleaf,
   return offered ? processor : CpuidResult{};
 }
 
-/// Every virtual processor is a core of one package.
+/// Every virtual processor is a core of its package.
 CpuidResult topology(const CpuidSubject& subject, std::uint32_t subleaf) {
   CpuidResult result;
   result.ecx = subleaf & 0xFF;
@@ -142,49 +183,23 @@ CpuidResult topology(const CpuidSubject& subject, std::uint32_t subleaf) {
     result.ebx = 1;
     result.ecx |= kTopologyThread;
   } else if (subleaf == 1) {
-    result.eax = static_cast<std::uint32_t>(std::bit_width(subject.vp_count - 1));
-    result.ebx = subject.vp_count;
+    result.eax = static_cast<std::uint32_t>(std::bit_width(package_size(subject) - 1));
+    result.ebx = package_size(subject);
     result.ecx |= kTopologyCore;
   }
   return result;
 }
 
-}  // namespace
-
-CpuidResult hypervisor_cpuid(const CpuidSubject& subject, std::uint32_t leaf) {
-  switch (leaf) {
-    case kCpuidVendor:
-      return {kCpuidIsolation, kVendorEbx, kVendorEcx, kVendorEdx};
-    case kCpuidInterface:
-      return {kInterfaceHv1, 0, 0, 0};
-    case kCpuidVersion:
-      return {kBuildNumber, (kMajorVersion << 16) | kMinorVersion, 0, 0};
-    case kCpuidFeatures:
-      return features(subject);
-    case kCpuidRecommendations:
-      return {Recommendations::kRemoteFlushCall | Recommendations::kRelaxedTiming |
-                  Recommendations::kAutoEoiDeprecated | Recommendations::kSyntheticClusterIpi |
-                  Recommendations::kExProcessorMasks,
-              kSpinRetries, 0, 0};
-    case kCpuidLimits:
-      return {kMaxVirtualProcessors, kMaxLogicalProcessors, 0, 0};
-    case kCpuidHardwareFeatures:
-      return {HardwareFeatures::kMsrBitmaps | HardwareFeatures::kSecondLevelTranslation |
-                  HardwareFeatures::kUnrestrictedGuest,
-              0, 0, 0};
-    case kCpuidCpuManagement:
-      return {subject.privileges.has(Privilege::kCpuManagement)
-                  ? CpuManagementFeatures::kCreateRootVp
-                  : 0,
-              0, 0, 0};
-    default:
-      return {};
+/// Physical and linear address bits; what the guest's own are follows the GPA space.
+CpuidResult address_sizes(const CpuidSubject& subject, CpuidResult result) {
+  if (subject.physical_address_bits != 0) {
+    result.eax = (result.eax & 0xFF00) | subject.physical_address_bits;
   }
+  return {result.eax, 0, 0, 0};
 }
 
-CpuidResult guest_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::uint32_t subleaf,
-                        const CpuidResult& processor) {
-  CpuidResult result = processor;
+CpuidResult visible_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::uint32_t subleaf,
+                          CpuidResult result) {
   switch (leaf) {
     case kCpuidProcessorFeatures:
       return leaf_1(subject, result);
@@ -209,10 +224,56 @@ CpuidResult guest_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::ui
       result.edx = subject.rdtscp ? result.edx : (result.edx & ~kRdtscp);
       return result;
     case 0x8000'0007:
-      return {0, 0, 0, result.edx & kInvariantTsc};
+      return {0, 0, 0, subject.hides_invariant_tsc ? 0 : (result.edx & kInvariantTsc)};
+    case 0x8000'0008:
+      return address_sizes(subject, result);
     default:
       return result;
   }
+}
+
+}  // namespace
+
+CpuidResult hypervisor_cpuid(const CpuidSubject& subject, std::uint32_t leaf) {
+  const bool has_interface = (subject.synthetic_features & SyntheticFeatures::kHv1) != 0;
+  if (!is_enlightened(subject) || (!has_interface && leaf >= kCpuidInterface)) {
+    return {};
+  }
+  switch (leaf) {
+    case kCpuidVendor:
+      return {has_interface ? kCpuidIsolation : kCpuidInterface, kVendorEbx, kVendorEcx,
+              kVendorEdx};
+    case kCpuidInterface:
+      return {kInterfaceHv1, 0, 0, 0};
+    case kCpuidVersion:
+      return {kBuildNumber, (kMajorVersion << 16) | kMinorVersion, 0, 0};
+    case kCpuidFeatures:
+      return features(subject);
+    case kCpuidRecommendations:
+      return recommendations(subject);
+    case kCpuidLimits:
+      return {kMaxVirtualProcessors, kMaxLogicalProcessors, 0, 0};
+    case kCpuidHardwareFeatures:
+      return {HardwareFeatures::kMsrBitmaps | HardwareFeatures::kSecondLevelTranslation |
+                  HardwareFeatures::kUnrestrictedGuest,
+              0, 0, 0};
+    case kCpuidCpuManagement:
+      return {subject.privileges.has(Privilege::kCpuManagement)
+                  ? CpuManagementFeatures::kCreateRootVp
+                  : 0,
+              0, 0, 0};
+    default:
+      return {};
+  }
+}
+
+CpuidResult guest_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::uint32_t subleaf,
+                        const CpuidResult& processor) {
+  CpuidResult result = visible_cpuid(subject, leaf, subleaf, processor);
+  if (subject.disabled_features != nullptr) {
+    hide_features(*subject.disabled_features, leaf, subleaf, result);
+  }
+  return result;
 }
 
 }  // namespace hv

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 
+#include "hv/hypervisor_limits.h"
 #include "hv/tlfs/privileges.h"
+#include "hv/tlfs/processor_features.h"
 #include "machine/common.h"
 
 namespace hv {
@@ -13,11 +15,19 @@ namespace hv {
 /// What the answers depend on.
 struct CpuidSubject {
   PrivilegeMask privileges;
+  std::uint64_t synthetic_features = SyntheticFeatures::kKnown;
+  /// What the parent hides of the processor; null for nothing.
+  const ProcessorFeatureBanks* disabled_features = nullptr;
   std::uint32_t apic_id = 0;
   std::uint32_t vp_count = 1;
   std::uint32_t lp_count = 1;
+  std::uint32_t processors_per_socket = kMaxVirtualProcessors;
+  /// 0: as the processor has them.
+  std::uint32_t physical_address_bits = 0;
   /// RDTSCP is enabled for guests.
   bool rdtscp = false;
+  /// The partition may choose whether its TSC counts as invariant, and has not.
+  bool hides_invariant_tsc = false;
   /// The guest has turned CR4.OSXSAVE on. Of consequence for leaf 1 alone.
   bool os_xsave = false;
   /// Extended state components that a guest may have, as bits of XCR0, and the size of an area for
@@ -36,7 +46,8 @@ inline constexpr std::uint32_t kCpuidProcessorFeatures = 1;
 [[nodiscard]] machine::CpuidResult hypervisor_cpuid(const CpuidSubject& subject,
                                                     std::uint32_t leaf);
 
-/// The answer for one of the processor's leaves, made from what the processor itself answers.
+/// The answer for one of the processor's leaves, made from what the processor itself answers. A
+/// partition's processors may differ in the APIC id, and in nothing else.
 [[nodiscard]] machine::CpuidResult guest_cpuid(const CpuidSubject& subject, std::uint32_t leaf,
                                                std::uint32_t subleaf,
                                                const machine::CpuidResult& processor);

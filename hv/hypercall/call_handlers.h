@@ -18,6 +18,11 @@ CallOutcome get_next_child_partition(CallContext& context);
 // property_calls.cpp
 CallOutcome get_partition_property(CallContext& context);
 CallOutcome set_partition_property(CallContext& context);
+CallOutcome get_partition_property_ex(CallContext& context);
+CallOutcome set_partition_property_ex(CallContext& context);
+
+// cpuid_calls.cpp
+CallOutcome get_vp_cpuid_values(CallContext& context, std::uint32_t first, std::uint32_t count);
 
 // memory_calls.cpp
 CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint32_t count);

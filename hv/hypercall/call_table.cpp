@@ -173,6 +173,14 @@ constexpr CallEntry kCallEntries[] = {
     rep<SpaPageHostAccessInput>(CallCode::kReleaseSparseSpaPageHostAccess,
                                 "ReleaseSparseSpaPageHostAccess", kPageNumber, 0, kCpu,
                                 calls::release_sparse_spa_page_host_access),
+    rep<GetVpCpuidValuesInput>(CallCode::kGetVpCpuidValues, "GetVpCpuidValues", sizeof(CpuidLeaf),
+                               sizeof(CpuidValues), kParent, calls::get_vp_cpuid_values),
+    simple<GetPartitionPropertyExInput, VmmCapabilities>(CallCode::kGetPartitionPropertyEx,
+                                                         "GetPartitionPropertyEx", kSlow, kParent,
+                                                         calls::get_partition_property_ex),
+    with_variable_header(simple<SetPartitionPropertyExInput>(
+        CallCode::kSetPartitionPropertyEx, "SetPartitionPropertyEx", kSlow, kParent,
+        calls::set_partition_property_ex)),
 };
 
 constexpr std::span<const CallEntry> kCalls{kCallEntries};

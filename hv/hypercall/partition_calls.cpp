@@ -17,8 +17,23 @@ constexpr machine::Site kPartitionDeleted{"hv.partition.deleted"};
 bool is_legal(const CreatePartitionInput& input) {
   const std::uint32_t known_proximity =
       ProximityDomainInfo::kPreferred | ProximityDomainInfo::kValid;
-  return (input.flags & ~kKnownCreationFlags) == 0 && input.isolation_properties == 0 &&
-         (input.proximity.flags & ~known_proximity) == 0;
+  const bool known_version = input.compatibility_version == 0 ||
+                             (input.compatibility_version >= kCompatibilityVersionOldest &&
+                              input.compatibility_version <= kCompatibilityVersion21H2);
+  return (input.flags & ~kKnownCreationFlags) == 0 && known_version &&
+         input.isolation_properties == 0 && (input.proximity.flags & ~known_proximity) == 0;
+}
+
+/// A parent that names no version means the newest.
+PartitionProperties first_properties(const CreatePartitionInput& input) {
+  PartitionProperties properties;
+  if (input.compatibility_version != 0) {
+    properties.compatibility_version = input.compatibility_version;
+  }
+  properties.disabled_features.banks = {input.disabled_processor_features[0],
+                                        input.disabled_processor_features[1],
+                                        input.disabled_xsave_features};
+  return properties;
 }
 
 void add_child(Partition& parent, Partition& child) {
@@ -68,6 +83,7 @@ CallOutcome create_partition(CallContext& context) {
   }
   child->privileges = PrivilegeMask(kGuestPrivilegeBits);
   child->creation_flags = input.flags;
+  child->properties = first_properties(input);
   add_child(parent, *child);
   machine::trace(kPartitionCreated, machine::Track::kPartition,
                  static_cast<std::uint64_t>(child->id));

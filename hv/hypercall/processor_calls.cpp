@@ -5,6 +5,8 @@
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
 #include "hv/partition_life.h"
+#include "hv/partition_time.h"
+#include "hv/processor/processor_shares.h"
 #include "hv/registers/register_access.h"
 #include "hv/tlfs/hypercall_inputs.h"
 #include "machine/machine.h"
@@ -94,6 +96,10 @@ CallOutcome create_vp(CallContext& context) {
   if (index >= kMaxVirtualProcessors || (*target)->vp(input.vp) != nullptr) {
     return fail(Status::kInvalidVpIndex);
   }
+  if (!reserves_fit(hypervisor, **target, (*target)->properties.cpu_reserve,
+                    (*target)->vps.count() + 1)) {
+    return fail(Status::kOperationDenied);
+  }
   const std::uint32_t pinned = (*target)->is_root() ? index % hypervisor.processor_count() : kNoLp;
   const Status status = hv::create_vp(hypervisor, **target, input.vp, pinned);
   if (status == Status::kSuccess) {
@@ -125,7 +131,9 @@ CallOutcome delete_vp(CallContext& context) {
   scope.stop(*vp);
   scope.forget();
   const machine::LockGuard guard(context.hypervisor.management_lock);
+  Partition& partition = vp->partition;
   hv::delete_vp(context.hypervisor, *vp);
+  review_time(context.hypervisor, partition);
   return {};
 }
 
@@ -151,6 +159,7 @@ CallOutcome start_virtual_processor(CallContext& context) {
       vp.suspend.startup = false;
       vp.suspend.explicitly = vp.suspend.explicitly && !by_parent;
     }
+    review_time(context.hypervisor, vp.partition);
     context.hypervisor.notify(vp);
     return {};
   };

@@ -1,138 +1,152 @@
-// Partition properties (TLFS HvCallGetPartitionProperty, HvCallSetPartitionProperty).
+// Partition properties (TLFS HvCallGetPartitionProperty, HvCallSetPartitionProperty and their
+// extended forms).
 #include <expected>
+#include <optional>
 
-#include "hv/gpa_changes.h"
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
+#include "hv/hypercall/property_table.h"
+#include "hv/partition_stop.h"
 #include "hv/tlfs/hypercall_inputs.h"
 #include "machine/machine.h"
 
 namespace hv::calls {
 namespace {
 
-std::expected<std::uint64_t, Status> read_property(Hypervisor& hypervisor, Partition& partition,
-                                                   PartitionProperty property) {
-  switch (property) {
-    case PartitionProperty::kPrivilegeFlags:
-      return partition.privileges.bits();
-    case PartitionProperty::kSyntheticProcessorFeatures:
-      return partition.synthetic_processor_features;
-    case PartitionProperty::kCpuWeight:
-      return partition.weight;
-    case PartitionProperty::kReferenceTime: {
-      const std::uint64_t now = machine::read_tsc();
-      return partition.clock.time_at(now);
-    }
-    case PartitionProperty::kUnimplementedMsrAction:
-      return partition.unimplemented_msr_action.load();
-    case PartitionProperty::kGpaPageAccessTracking: {
-      const machine::LockGuard guard(partition.space_lock);
-      return partition.space->is_tracking() ? 1 : 0;
-    }
-    case PartitionProperty::kProcessorVendor:
-      return kProcessorVendorIntel;
-    case PartitionProperty::kCompatibilityVersion:
-      return kCompatibilityVersion21H2;
-    case PartitionProperty::kApicFrequency:
-    case PartitionProperty::kProcessorClockFrequency:
-      return hypervisor.information().tsc_frequency_hz;
-    case PartitionProperty::kGuestOsId:
-      return partition.guest_os_id.load();
-    default:
-      return std::unexpected(Status::kUnknownProperty);
-  }
+/// What a virtualization stack may count on (TLFS HV_PARTITION_PROPERTY_VMM_CAPABILITIES).
+constexpr VmmCapabilities kVmmCapabilities{
+    .bank_count = 1, .reserved = {}, .bits = VmmCapabilities::kAssignableSyntheticFeatures};
+
+/// Whether a property can be read, or written, in the partition's state.
+bool is_readable_in(PropertyChange change, PartitionState state) {
+  return state == PartitionState::kActive ||
+         (state == PartitionState::kUninitialized && change == PropertyChange::kEarly);
+}
+bool is_writable_in(PropertyChange change, PartitionState state) {
+  return change == PropertyChange::kEarly ? state == PartitionState::kUninitialized
+                                          : state == PartitionState::kActive;
 }
 
-/// Properties that shape the partition: before it is initialized.
-bool is_early(PartitionProperty property) {
-  return property == PartitionProperty::kPrivilegeFlags ||
-         property == PartitionProperty::kSyntheticProcessorFeatures;
+/// Reads a property. Takes the management lock.
+std::expected<std::uint64_t, Status> get_property(CallContext& context, PartitionId id,
+                                                  PartitionProperty code) {
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_target(context, id, SelfAllowed::kRootOnly);
+  if (!target) {
+    return std::unexpected(target.error());
+  }
+  const PropertyDescription* const property = find_property(code);
+  if (property == nullptr) {
+    return std::unexpected(Status::kUnknownProperty);
+  }
+  if (!is_readable_in(property->change, (*target)->state)) {
+    return std::unexpected(Status::kInvalidPartitionState);
+  }
+  return property->read({context.processor, **target});
 }
 
-Status set_weight(Hypervisor& hypervisor, Partition& partition, std::uint64_t value) {
-  if (value < kCpuWeightMin || value > kCpuWeightMax) {
-    return Status::kPropertyValueOutOfRange;
+/// The partition whose property may be written by now. Under the management lock.
+std::expected<Partition*, Status> find_writable(CallContext& context, PartitionId id,
+                                                const PropertyDescription* property) {
+  const auto target = find_target(context, id, SelfAllowed::kRootOnly);
+  if (!target) {
+    return target;
   }
-  partition.weight = static_cast<std::uint32_t>(value);
-  const machine::LockGuard guard(hypervisor.scheduler_lock);
-  for (VirtualProcessor* vp : partition.vps) {
-    if (vp != nullptr) {
-      vp->weight = partition.weight;
+  if (property == nullptr) {
+    return std::unexpected(Status::kUnknownProperty);
+  }
+  if (!is_writable_in(property->change, (*target)->state)) {
+    return std::unexpected(Status::kInvalidPartitionState);
+  }
+  const bool stops_itself = property->change == PropertyChange::kStopped && (*target)->is_root();
+  if (property->change == PropertyChange::kNever || stops_itself) {
+    return std::unexpected(Status::kPropertyValueOutOfRange);
+  }
+  return target;
+}
+
+/// Writes a property with the partition's virtual processors stopped.
+CallOutcome set_in_stopped(CallContext& context, PartitionId id,
+                           const PropertyDescription& property, std::uint64_t value) {
+  Hypervisor& hypervisor = context.hypervisor;
+  const StopScope scope(hypervisor);
+  if (!scope.begun()) {
+    return CallOutcome::try_again();
+  }
+  Partition* partition = nullptr;
+  {
+    const machine::LockGuard guard(hypervisor.management_lock);
+    const auto target = find_writable(context, id, &property);
+    if (!target) {
+      return fail(target.error());
+    }
+    partition = *target;
+  }
+  // It stays active: only the holder of the scope ends one.
+  const PartitionStop stopped(hypervisor, *partition, nullptr);
+  const machine::LockGuard guard(hypervisor.management_lock);
+  return fail(property.write({context.processor, *partition}, value));
+}
+
+CallOutcome set_property(CallContext& context, PartitionId id, PartitionProperty code,
+                         std::uint64_t value) {
+  const PropertyDescription* const property = find_property(code);
+  if (property != nullptr && property->change == PropertyChange::kStopped) {
+    return set_in_stopped(context, id, *property, value);
+  }
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_writable(context, id, property);
+  if (!target) {
+    return fail(target.error());
+  }
+  return fail(property->write({context.processor, **target}, value));
+}
+
+/// The one property that is more than a number. Takes the management lock.
+Status put_vmm_capabilities(CallContext& context, PartitionId id) {
+  {
+    const machine::LockGuard guard(context.hypervisor.management_lock);
+    const auto target = find_active_target(context, id, SelfAllowed::kRootOnly);
+    if (!target) {
+      return target.error();
     }
   }
-  return Status::kSuccess;
-}
-
-Status write_property(Hypervisor& hypervisor, Partition& partition, PartitionProperty property,
-                      std::uint64_t value) {
-  switch (property) {
-    case PartitionProperty::kPrivilegeFlags:
-      // A child is never given what lets it manage partitions or processors of its own.
-      if ((value & ~kGrantablePrivilegeBits) != 0) {
-        return Status::kPropertyValueOutOfRange;
-      }
-      partition.privileges = PrivilegeMask(value);
-      return Status::kSuccess;
-    case PartitionProperty::kSyntheticProcessorFeatures:
-      partition.synthetic_processor_features = value;
-      return Status::kSuccess;
-    case PartitionProperty::kCpuWeight:
-      return set_weight(hypervisor, partition, value);
-    case PartitionProperty::kUnimplementedMsrAction:
-      if (value != kUnimplementedMsrFault && value != kUnimplementedMsrIgnore) {
-        return Status::kPropertyValueOutOfRange;
-      }
-      partition.unimplemented_msr_action.store(value);
-      return Status::kSuccess;
-    case PartitionProperty::kGpaPageAccessTracking:
-      return value > 1 ? Status::kPropertyValueOutOfRange
-                       : set_access_tracking(hypervisor, partition, value != 0);
-    case PartitionProperty::kReferenceTime:
-    case PartitionProperty::kProcessorVendor:
-    case PartitionProperty::kCompatibilityVersion:
-    case PartitionProperty::kApicFrequency:
-    case PartitionProperty::kProcessorClockFrequency:
-    case PartitionProperty::kGuestOsId:
-      return Status::kPropertyValueOutOfRange;  // read only
-    default:
-      return Status::kUnknownProperty;
-  }
+  return context.put_output(kVmmCapabilities);
 }
 
 }  // namespace
 
 CallOutcome get_partition_property(CallContext& context) {
   const auto input = context.header<GetPartitionPropertyInput>();
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto target = find_target(context, input.partition, SelfAllowed::kRootOnly);
-  if (!target) {
-    return fail(target.error());
-  }
-  const PartitionState needed =
-      is_early(input.property) ? (*target)->state : PartitionState::kActive;
-  if ((*target)->state != needed) {
-    return fail(Status::kInvalidPartitionState);
-  }
-  const auto value = read_property(context.hypervisor, **target, input.property);
-  if (!value) {
-    return fail(value.error());
-  }
-  return fail(context.put_output(GetPartitionPropertyOutput{*value}));
+  const auto value = get_property(context, input.partition, input.property);
+  return fail(value ? context.put_output(GetPartitionPropertyOutput{*value}) : value.error());
 }
 
 CallOutcome set_partition_property(CallContext& context) {
   const auto input = context.header<SetPartitionPropertyInput>();
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto target = find_target(context, input.partition, SelfAllowed::kRootOnly);
-  if (!target) {
-    return fail(target.error());
+  return set_property(context, input.partition, input.property, input.value);
+}
+
+/// No property here takes an argument.
+CallOutcome get_partition_property_ex(CallContext& context) {
+  const auto input = context.header<GetPartitionPropertyExInput>();
+  if (input.argument != 0) {
+    return fail(Status::kInvalidParameter);
   }
-  const PartitionState needed =
-      is_early(input.property) ? PartitionState::kUninitialized : PartitionState::kActive;
-  if ((*target)->state != needed) {
-    return fail(Status::kInvalidPartitionState);
+  if (input.property == PartitionProperty::kVmmCapabilities) {
+    return fail(put_vmm_capabilities(context, input.partition));
   }
-  return fail(write_property(context.hypervisor, **target, input.property, input.value));
+  const auto value = get_property(context, input.partition, input.property);
+  return fail(value ? context.put_output(GetPartitionPropertyOutput{*value}) : value.error());
+}
+
+/// The value is the variable header.
+CallOutcome set_partition_property_ex(CallContext& context) {
+  const auto input = context.header<SetPartitionPropertyExInput>();
+  if (input.argument != 0 || context.variable_qword_count() != 1) {
+    return fail(Status::kInvalidParameter);
+  }
+  return set_property(context, input.partition, input.property, context.variable_qword(0));
 }
 
 }  // namespace hv::calls

@@ -1,6 +1,6 @@
 #include "hv/processor/instruction_exits.h"
 
-#include "hv/cpuid/cpuid_table.h"
+#include "hv/cpuid/cpuid_subject.h"
 #include "hv/hypervisor.h"
 #include "hv/intercept.h"
 #include "hv/processor/apic_access.h"
@@ -63,21 +63,6 @@ std::uint64_t read_control_register(VirtualProcessor& vp, std::uint8_t number) {
   return vp.apic.cr8();
 }
 
-CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& vp) {
-  CpuidSubject subject;
-  subject.privileges = vp.partition.privileges;
-  subject.apic_id = vp.apic.id();
-  {
-    const machine::LockGuard guard(processor.hypervisor().communication_lock);
-    subject.vp_count = vp.partition.vps.count();
-  }
-  subject.lp_count = processor.hypervisor().processor_count();
-  subject.extended_components = processor.capabilities().extended_components;
-  subject.extended_area_bytes = processor.capabilities().extended_area_bytes;
-  subject.rdtscp = (processor.capabilities().controls.secondary & machine::vmx::kEnableRdtscp) != 0;
-  return subject;
-}
-
 bool parent_wants_port(Partition& partition, const vtx::IoExit& access) {
   const machine::LockGuard guard(partition.space_lock);
   return partition.intercepts.wants_port(access.port, access.size_bytes);
@@ -96,6 +81,21 @@ bool allows(const std::optional<GpaMapping>& mapping, const vtx::EptViolation& v
          (!violation.fetch || mapping->rights.can_execute());
 }
 
+/// The power management timer that the parent left to the hypervisor: only IN, at that port alone,
+/// whoever else wants the port (TLFS "Emulated Timer Assist").
+bool answer_pm_timer(VirtualProcessor& vp, const vtx::IoExit& access) {
+  const PmTimerAssist assist(vp.partition.pm_timer_assist.load());
+  if (!access.in || access.string || !assist.answers(access.port)) {
+    return false;
+  }
+  const std::uint64_t now = machine::read_tsc();
+  machine::GuestRegisters& registers = vp.context.registers();
+  registers.rax = merge_input(registers.rax, assist.counter_at(vp.partition.clock.time_at(now)),
+                              access.size_bytes);
+  vtx::complete_instruction();
+  return true;
+}
+
 }  // namespace
 
 void handle_hlt(VirtualProcessor& vp) {
@@ -106,6 +106,9 @@ void handle_hlt(VirtualProcessor& vp) {
 
 void handle_io(LogicalProcessor& processor, VirtualProcessor& vp) {
   const vtx::IoExit access = vtx::decode_io(vtx::exit_qualification());
+  if (answer_pm_timer(vp, access)) {
+    return;
+  }
   if (parent_wants_port(vp.partition, access)) {
     intercept_io(processor.hypervisor(), vp, access);
     return;
@@ -172,9 +175,7 @@ void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp) {
   if (leaf == kCpuidProcessorFeatures) {
     subject.os_xsave = (vtx::read_cr4() & x86::kCr4Osxsave) != 0;
   }
-  const machine::CpuidResult result =
-      is_hypervisor_leaf(leaf) ? hypervisor_cpuid(subject, leaf)
-                               : guest_cpuid(subject, leaf, subleaf, machine::cpuid(leaf, subleaf));
+  const machine::CpuidResult result = answer_cpuid(subject, leaf, subleaf);
   if (parent_wants_cpuid(vp.partition, leaf)) {
     intercept_cpuid(processor.hypervisor(), vp, result);
     return;

@@ -243,7 +243,7 @@ bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now) {
     carry_out_startup(vp);
   }
   vp.wake_at = kNoDeadline;
-  if (vp.suspend.stopped()) {
+  if (vp.suspend.stopped() || vp.partition.suspended.load() != 0) {
     return false;
   }
   expire_timers(vp, now);

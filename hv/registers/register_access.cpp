@@ -5,6 +5,7 @@
 
 #include "hv/hypervisor.h"
 #include "hv/msr/msr_table.h"
+#include "hv/partition_time.h"
 #include "hv/registers/extended_registers.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -201,6 +202,9 @@ bool write_suspension(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName
         vp.suspend.idle = (value & kActivityIdleSuspend) != 0;
         break;
     }
+  }
+  if (name == RegisterName::kExplicitSuspend) {
+    review_time(hypervisor, vp.partition);
   }
   hypervisor.notify(vp);
   return true;

@@ -9,11 +9,11 @@ namespace hv {
 
 using machine::Spa;
 
-std::uint32_t publish_reference_tsc(machine::Spn page, std::uint64_t scale, std::uint64_t offset) {
+std::uint32_t publish_reference_tsc(machine::Spn page, std::uint32_t previous, std::uint64_t scale,
+                                    std::uint64_t offset) {
   const Spa base(page);
   const Spa sequence_address = base + offsetof(ReferenceTscPage, sequence);
-  // The guest can write to its page; a damaged sequence harms only that guest.
-  std::uint32_t sequence = machine::load_u32(sequence_address) + 1;
+  std::uint32_t sequence = previous + 1;
   if (sequence == kReferenceTscSequenceReserved || sequence == kReferenceTscSequenceInvalid) {
     sequence = 1;
   }

@@ -9,8 +9,10 @@ namespace hv {
 
 /// Publishes a scale and an offset in `page` by the sequence protocol (TLFS "Partition Reference
 /// TSC Mechanism"): a reader sees the old pair, the new pair, or that it must look again. One
-/// writer at a time. Returns the sequence that is now valid.
-std::uint32_t publish_reference_tsc(machine::Spn page, std::uint64_t scale, std::uint64_t offset);
+/// writer at a time. `previous` is the sequence that was valid last, whether or not it was
+/// invalidated since; a reader that still has it looks again. Returns the one that is valid now.
+[[nodiscard]] std::uint32_t publish_reference_tsc(machine::Spn page, std::uint32_t previous,
+                                                  std::uint64_t scale, std::uint64_t offset);
 
 /// Tells readers to use the TIME_REF_COUNT MSR.
 void invalidate_reference_tsc(machine::Spn page);

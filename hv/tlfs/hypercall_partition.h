@@ -66,6 +66,74 @@ struct SetPartitionPropertyInput {
 static_assert(sizeof(SetPartitionPropertyInput) == 24);
 static_assert(offsetof(SetPartitionPropertyInput, value) == 16);
 
+/// What the property is of, if it is of more than the partition: a number or a VP index, and the
+/// kind of object in the last byte.
+struct GetPartitionPropertyExInput {
+  PartitionId partition{};
+  PartitionProperty property{};
+  std::uint32_t reserved = 0;
+  std::uint64_t argument = 0;
+};
+static_assert(sizeof(GetPartitionPropertyExInput) == 24);
+static_assert(offsetof(GetPartitionPropertyExInput, argument) == 16);
+
+/// The value of the property VmmCapabilities.
+struct VmmCapabilities {
+  /// HvCallMapGpaPages keeps the adjustable flag.
+  static constexpr std::uint64_t kMapKeepsAdjustable = 1u << 0;
+  /// Calls that map a page of the hypervisor's take a place for it.
+  static constexpr std::uint64_t kOverlayPlaces = 1u << 1;
+  static constexpr std::uint64_t kVpAffinity = 1u << 2;
+  /// The parent chooses the synthetic processor features.
+  static constexpr std::uint64_t kAssignableSyntheticFeatures = 1u << 4;
+  std::uint16_t bank_count = 0;
+  std::array<std::uint16_t, 3> reserved{};
+  std::uint64_t bits = 0;
+};
+static_assert(sizeof(VmmCapabilities) == 16);
+static_assert(offsetof(VmmCapabilities, bits) == 8);
+
+/// The value follows as the variable header.
+struct SetPartitionPropertyExInput {
+  PartitionId partition{};
+  PartitionProperty property{};
+  std::uint32_t reserved = 0;
+  std::uint32_t argument = 0;
+  std::uint32_t padding = 0;
+};
+static_assert(sizeof(SetPartitionPropertyExInput) == 24);
+static_assert(offsetof(SetPartitionPropertyExInput, argument) == 16);
+
+/// GetVpCpuidValues; CpuidLeaf elements follow, and CpuidValues come back.
+struct GetVpCpuidValuesInput {
+  /// Leaves that depend on XCR0 and IA32_XSS answer as the virtual processor's own say.
+  static constexpr std::uint32_t kUseVpStates = 1u << 0;
+  /// Results that the parent registered count.
+  static constexpr std::uint32_t kApplyRegistered = 1u << 1;
+  static constexpr std::uint32_t kKnownFlags = kUseVpStates | kApplyRegistered;
+  PartitionId partition{};
+  VpIndex vp{};
+  std::uint32_t flags = 0;
+  std::uint32_t reserved = 0;
+  std::uint32_t padding = 0;
+};
+static_assert(sizeof(GetVpCpuidValuesInput) == 24);
+static_assert(offsetof(GetVpCpuidValuesInput, flags) == 12);
+
+struct CpuidLeaf {
+  std::uint32_t leaf = 0;
+  std::uint32_t subleaf = 0;
+};
+static_assert(sizeof(CpuidLeaf) == 8);
+
+struct CpuidValues {
+  std::uint32_t eax = 0;
+  std::uint32_t ebx = 0;
+  std::uint32_t ecx = 0;
+  std::uint32_t edx = 0;
+};
+static_assert(sizeof(CpuidValues) == 16);
+
 struct GetNextChildPartitionInput {
   PartitionId parent{};
   PartitionId previous_child{};

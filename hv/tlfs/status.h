@@ -45,6 +45,7 @@ enum class Status : std::uint16_t {
   kInvalidVtlState = 0x0051,
   kInvalidDeviceId = 0x0057,
   kInvalidDeviceState = 0x0058,
+  kInvalidCpuGroupId = 0x006F,
   kOperationFailed = 0x0071,
   kInsufficientRootMemory = 0x0073,
   kTimeout = 0x0078,
@@ -57,7 +58,7 @@ struct StatusName {
   std::string_view name;
 };
 
-inline constexpr std::array<StatusName, 42> kStatusNames = {{
+inline constexpr std::array<StatusName, 43> kStatusNames = {{
     {Status::kSuccess, "SUCCESS"},
     {Status::kInvalidHypercallCode, "INVALID_HYPERCALL_CODE"},
     {Status::kInvalidHypercallInput, "INVALID_HYPERCALL_INPUT"},
@@ -95,6 +96,7 @@ inline constexpr std::array<StatusName, 42> kStatusNames = {{
     {Status::kInvalidVtlState, "INVALID_VTL_STATE"},
     {Status::kInvalidDeviceId, "INVALID_DEVICE_ID"},
     {Status::kInvalidDeviceState, "INVALID_DEVICE_STATE"},
+    {Status::kInvalidCpuGroupId, "INVALID_CPU_GROUP_ID"},
     {Status::kOperationFailed, "OPERATION_FAILED"},
     {Status::kInsufficientRootMemory, "INSUFFICIENT_ROOT_MEMORY"},
     {Status::kTimeout, "TIMEOUT"},

@@ -14,6 +14,7 @@
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/ports.h"
 #include "hv/tlfs/privileges.h"
+#include "hv/tlfs/processor_features.h"
 #include "hv/tlfs/reference_tsc.h"
 #include "hv/tlfs/register_names.h"
 #include "hv/tlfs/register_values.h"

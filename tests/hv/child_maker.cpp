@@ -74,7 +74,7 @@ Gpa load_image(Child& child, std::string_view name) {
 
 }  // namespace
 
-Child make(const char* module_name, std::uint32_t vp_count) {
+Child make(const char* module_name, std::uint32_t vp_count, EarlyStep early) {
   Child child;
   child.memory = kMemoryBase;
   child.memory_pages = kMemoryPages;
@@ -86,6 +86,9 @@ Child make(const char* module_name, std::uint32_t vp_count) {
   child.id = output<hv::PartitionIdOutput>().partition;
   const auto deposit = [&](std::uint64_t) { return hv::DepositMemoryInput{child.id}; };
   call_with_pages(CallCode::kDepositMemory, deposit, kDepositBase.page(), kDepositedPages);
+  if (early != nullptr) {
+    early(child.id);
+  }
   GUEST_CHECK(call(HypercallControl(CallCode::kInitializePartition), hv::PartitionInput{child.id})
                   .status() == Status::kSuccess);
   load_image(child, module_name);

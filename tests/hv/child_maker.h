@@ -22,8 +22,12 @@ struct Child {
   std::uint64_t deposited_pages = 0;
 };
 
+/// What is done to a partition before it is initialized.
+using EarlyStep = void (*)(hv::PartitionId partition);
+
 /// Creates a partition with the image of a boot module, and its VPs, none started.
-[[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1);
+[[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1,
+                         EarlyStep early = nullptr);
 void start(const Child& child, std::uint32_t vp);
 void map_hole(const Child& child);
 void unmap_hole(const Child& child);

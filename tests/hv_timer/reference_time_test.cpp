@@ -1,3 +1,4 @@
+#include "hv/timer/partition_clock.h"
 #include "hv/timer/reference_time.h"
 
 #include <rapidcheck.h>
@@ -75,12 +76,12 @@ TEST_CASE("a reader of the TSC page sees a whole pair or looks again", "[hv][tim
   constexpr std::uint64_t kBase = kPage.value() * machine::kPageSize;
   test_support::FakeSpaMemory memory;
   memory.set(kBase, hv::ReferenceTscPage{});
-  CHECK(hv::publish_reference_tsc(kPage, 100, 1000) == 1);
+  CHECK(hv::publish_reference_tsc(kPage, 0, 100, 1000) == 1);
   std::vector<hv::ReferenceTscPage> seen;
   memory.before_access = [&](const test_support::SpaAccess&) {
     seen.push_back(memory.get<hv::ReferenceTscPage>(kBase));
   };
-  CHECK(hv::publish_reference_tsc(kPage, 200, 2000) == 2);
+  CHECK(hv::publish_reference_tsc(kPage, 1, 200, 2000) == 2);
   memory.before_access = nullptr;
   seen.push_back(memory.get<hv::ReferenceTscPage>(kBase));
   bool saw_invalid = false;
@@ -102,8 +103,54 @@ TEST_CASE("a reader of the TSC page sees a whole pair or looks again", "[hv][tim
 TEST_CASE("the sequence skips the values that mean invalid", "[hv][time]") {
   constexpr machine::Spn kPage{40};
   test_support::FakeSpaMemory memory;
-  memory.set(kPage.value() * machine::kPageSize, std::uint32_t{0xFFFFFFFE});
-  CHECK(hv::publish_reference_tsc(kPage, 1, 1) == 1);
-  memory.set(kPage.value() * machine::kPageSize, std::uint32_t{0xFFFFFFFF});
-  CHECK(hv::publish_reference_tsc(kPage, 1, 1) == 1);
+  memory.set(kPage.value() * machine::kPageSize, hv::ReferenceTscPage{});
+  CHECK(hv::publish_reference_tsc(kPage, 0xFFFF'FFFE, 1, 1) == 1);
+  CHECK(hv::publish_reference_tsc(kPage, 0xFFFF'FFFF, 1, 1) == 1);
+}
+
+TEST_CASE("a sequence that was invalidated does not come again", "[hv][time]") {
+  constexpr machine::Spn kPage{40};
+  test_support::FakeSpaMemory memory;
+  memory.set(kPage.value() * machine::kPageSize, hv::ReferenceTscPage{});
+  const std::uint32_t before = hv::publish_reference_tsc(kPage, 0, 1, 1);
+  hv::invalidate_reference_tsc(kPage);
+  CHECK(hv::publish_reference_tsc(kPage, before, 1, 2) == before + 1);
+}
+
+TEST_CASE("a partition's clock stands, is set, and runs on from there", "[hv][time]") {
+  hv::PartitionClock clock;
+  clock.begin(1'000'000'000, 500);  // 100 ticks a unit
+  CHECK(clock.time_at(500) == 0);
+  const std::uint64_t seen = clock.time_at(1'000'500);
+  CHECK(seen >= 9'999);
+  clock.stop(1'000'500);
+  CHECK(clock.time_at(9'000'000) == seen);
+  CHECK(clock.ticks_until(seen, 9'000'000) == 0);
+  CHECK(clock.ticks_until(seen + 1, 9'000'000) == hv::PartitionClock::kNever);
+  clock.go_on(9'000'000);
+  CHECK(clock.time_at(9'000'000) == seen);
+  CHECK(clock.time_at(9'010'000) - seen <= 101);
+  CHECK(clock.time_at(9'010'000) - seen >= 99);
+  clock.stop(9'010'000);
+  clock.set(~0ull);
+  CHECK(clock.time_at(0) == ~0ull);
+  clock.go_on(10'000'000);
+  CHECK(clock.time_at(10'000'000) == ~0ull);
+  CHECK(clock.time_at(10'000'200) <= 2);  // modulo 2^64
+}
+
+TEST_CASE("a running partition clock shows what its reference TSC page says", "[hv][time]") {
+  rc::prop("page and clock", [] {
+    const auto frequency = *rc::gen::inRange<std::uint64_t>(20'000'000, 6'000'000'000);
+    const auto began = *rc::gen::arbitrary<std::uint64_t>();
+    const auto time = *rc::gen::arbitrary<std::uint64_t>();
+    hv::PartitionClock clock;
+    clock.begin(frequency, began >> 8);
+    clock.stop(began >> 8);
+    clock.set(time);
+    clock.go_on(began >> 4);
+    const auto tsc = *rc::gen::arbitrary<std::uint64_t>();
+    RC_ASSERT(clock.time_at(tsc) == hv::reference_time(tsc, clock.scale(), clock.offset()));
+    RC_ASSERT(clock.time_at(began >> 4) == time);
+  });
 }

@@ -23,6 +23,8 @@ enum class Caller : std::uint8_t { kRoot, kChild };
 /// What the root does beside a child's row: before the child's first VP starts, and after the child
 /// has made the access. Null: nothing. Never called for a row of the root's own.
 using RootStep = void (*)(const child_maker::Child& child);
+/// What the root does to a child's partition before it is initialized.
+using child_maker::EarlyStep;
 
 struct CallCase {
   hv::CallCode code{};
@@ -36,6 +38,7 @@ struct CallCase {
   Caller caller = Caller::kRoot;
   RootStep before = nullptr;
   RootStep after = nullptr;
+  EarlyStep early = nullptr;
 };
 
 enum class MsrOutcome : std::uint8_t { kWorks, kFaults };
@@ -49,6 +52,7 @@ struct MsrCase {
   Caller caller = Caller::kRoot;
   RootStep before = nullptr;
   RootStep after = nullptr;
+  EarlyStep early = nullptr;
 };
 
 struct LeafCase {
@@ -58,6 +62,7 @@ struct LeafCase {
   void (*check)() = nullptr;
   Caller caller = Caller::kRoot;
   RootStep before = nullptr;
+  EarlyStep early = nullptr;
 };
 
 // --- For rows ------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ struct Row {
   const void* row = nullptr;
   RootStep before = nullptr;
   RootStep after = nullptr;
+  EarlyStep early = nullptr;
   std::uint32_t answer = kNoAnswer;
 };
 Row* current = nullptr;
@@ -52,7 +53,7 @@ void child_that_waits() {
 
 void root_beside_child() {
   begin();
-  const child_maker::Child child = child_maker::make("child");
+  const child_maker::Child child = child_maker::make("child", 1, current->early);
   if (current->before != nullptr) {
     current->before(child);
   }
@@ -87,6 +88,7 @@ std::string run_answered(const Case& row, std::string_view (*name)(std::uint32_t
   general.row = &row;
   general.before = row.before;
   general.after = row.after;
+  general.early = row.early;
   std::string failure = run_world(general, row.caller);
   const auto expected = static_cast<std::uint32_t>(row.expected);
   if (general.answer != kNoAnswer && general.answer != expected) {
@@ -145,6 +147,7 @@ std::string run(const LeafCase& row) {
   };
   general.row = &row;
   general.before = row.before;
+  general.early = row.early;
   return run_world(general, row.caller);
 }
 

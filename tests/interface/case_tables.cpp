@@ -6,6 +6,7 @@ namespace interface_test {
 
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
+      get_property_cases(),
       partition_call_cases(),
       create_port_cases(),
       delete_port_cases(),
@@ -24,6 +25,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       access_state_call_cases(),
       gpa_access_call_cases(),
       host_access_call_cases(),
+      set_property_cases(),
   };
   return tables;
 }

@@ -7,6 +7,7 @@
 
 namespace interface_test {
 
+[[nodiscard]] std::span<const CallCase> get_property_cases();
 [[nodiscard]] std::span<const CallCase> partition_call_cases();
 [[nodiscard]] std::span<const CallCase> create_port_cases();
 [[nodiscard]] std::span<const CallCase> delete_port_cases();
@@ -25,5 +26,6 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> access_state_call_cases();
 [[nodiscard]] std::span<const CallCase> gpa_access_call_cases();
 [[nodiscard]] std::span<const CallCase> host_access_call_cases();
+[[nodiscard]] std::span<const CallCase> set_property_cases();
 
 }  // namespace interface_test

@@ -96,11 +96,11 @@ constexpr CallCase kAccessCases[] = {
     {CallCode::kReadGpa, "a page that an overlay hides: the overlay", Status::kSuccess,
      [] {
        const Child child = make_child();
-       machine::store_u64(kept(child, Gpa(0x5000)), 0);
+       machine::store_u64(kept(child, Gpa(0x5000)), 0x55);
        show_overlay(child, Gpn(5));
        const Status status = read(access_to(child, Gpa(0x5000), 4));
-       // The reference TSC page begins with a sequence number, which is never 0.
-       GUEST_CHECK(output<hv::ReadGpaOutput>().data[0] != std::byte{0});
+       // The reference TSC page of a partition that has not run yet is not valid: sequence 0.
+       GUEST_CHECK(output<hv::ReadGpaOutput>().data[0] == std::byte{0});
        return status;
      }},
     {CallCode::kReadGpa, "the caller itself", Status::kAccessDenied,
