@@ -103,6 +103,23 @@ class Judge {
     }
   }
 
+  void check_undisturbed(const Expectation& expectation) {
+    constexpr std::string_view kProperty = "a child that works notices nothing of those that lie";
+    for (std::uint32_t child = 1; child <= expectation.undisturbed_logs.size(); ++child) {
+      ++evaluated_[std::string(kProperty)];
+      const std::vector<std::string> log = log_of_child(result_, child);
+      const std::vector<std::string>& undisturbed = expectation.undisturbed_logs[child - 1];
+      const auto [here, there] = std::ranges::mismatch(log, undisturbed);
+      if (here != log.end() || there != undisturbed.end()) {
+        report(std::string(kProperty),
+               fmt::format("child {} logs {} as its line {}, and {} when nobody lies", child,
+                           here != log.end() ? "\"" + *here + "\"" : "nothing",
+                           1 + (here - log.begin()),
+                           there != undisturbed.end() ? "\"" + *there + "\"" : "nothing"));
+      }
+    }
+  }
+
   Judgement take() {
     return {.violations = std::move(violations_), .evaluated = std::move(evaluated_)};
   }
@@ -123,6 +140,17 @@ class Judge {
 
 }  // namespace
 
+std::vector<std::string> log_of_child(const sim::RunResult& result, std::uint32_t child) {
+  const std::string prefix = fmt::format("[child {}] ", child);
+  std::vector<std::string> lines;
+  for (const sim::ConsoleLine& line : result.console) {
+    if (line.text.starts_with(prefix)) {
+      lines.push_back(line.text.substr(prefix.size()));
+    }
+  }
+  return lines;
+}
+
 Judgement judge(const Scenario& scenario, const Expectation& expectation,
                 const sim::RunResult& result) {
   Judge judge(scenario, result);
@@ -136,6 +164,7 @@ Judgement judge(const Scenario& scenario, const Expectation& expectation,
       judge.check_evaluated();
       judge.check_log();
       judge.check_digests(expectation);
+      judge.check_undisturbed(expectation);
     }
   }
   Judgement judgement = judge.take();

@@ -36,9 +36,16 @@ struct Expectation {
   /// SHA-256 of what the scratch disk's medium holds of each child's range after the power went,
   /// where that is to be checked.
   std::vector<std::string> scratch_digests;
+  /// What each child that works logs when no other lies, by its number from 1 on; empty where that
+  /// is not to be checked.
+  std::vector<std::vector<std::string>> undisturbed_logs;
   /// The run was to end at a moment of the user's choice: it need not have come to its end.
   bool may_be_cut_short = false;
 };
+
+/// The lines that a child logged, in order.
+[[nodiscard]] std::vector<std::string> log_of_child(const sim::RunResult& result,
+                                                    std::uint32_t child);
 
 [[nodiscard]] Judgement judge(const Scenario& scenario, const Expectation& expectation,
                               const sim::RunResult& result);

@@ -61,6 +61,21 @@ sim::RunResult run_world(const RunRequest& request, sim::Decider& decider,
   return result;
 }
 
+/// The same run with nobody who lies: what a child logs does not depend on time, so that any
+/// decisions will do.
+std::vector<std::vector<std::string>> undisturbed_logs(const RunRequest& request) {
+  Scenario peaceful = request.scenario;
+  peaceful.liars.at_once = 0;
+  sim::SeededDecider decider(request.seed, chances_of(peaceful));
+  sim::World world(build_world(peaceful, request.materials, request.seed), decider);
+  const sim::RunResult result = world.run();
+  std::vector<std::vector<std::string>> logs;
+  for (std::uint32_t child = 1; child <= peaceful.partitions.children; ++child) {
+    logs.push_back(log_of_child(result, child));
+  }
+  return logs;
+}
+
 }  // namespace
 
 std::vector<sim::ChanceRule> chances_of(const Scenario& scenario) {
@@ -83,6 +98,9 @@ RunReport run_once(const RunRequest& request, sim::Decider& decider) {
   try {
     if (request.scenario.properties.data_disk_digest && data_disk != nullptr) {
       expectation.data_disk_digest = sha256_of(*data_disk);
+    }
+    if (request.scenario.liars.at_once != 0 && !expectation.may_be_cut_short) {
+      expectation.undisturbed_logs = undisturbed_logs(request);
     }
     report.result = run_world(request, decider, expectation);
   } catch (const std::bad_alloc&) {

@@ -154,6 +154,21 @@ void read_storage(TableReader& table, const Scenario& scenario, WorkloadDescript
   }
 }
 
+LiarsDescription read_liars(TableReader& root, const std::string& file) {
+  LiarsDescription liars;
+  const toml::table* const node = root.table("liars");
+  if (node == nullptr) {
+    return liars;
+  }
+  TableReader table(*node, "liars", file);
+  table.require("at_once", "how many children lie at one time");
+  table.number("at_once", {0, 16, ""}, liars.at_once);
+  table.number("processors", {1, 8, ""}, liars.processors);
+  table.number("lies", {1, 100'000'000, ""}, liars.lies);
+  table.finish();
+  return liars;
+}
+
 struct WorkloadKey {
   std::string_view key;
   WorkloadKind kind;
@@ -292,6 +307,7 @@ Scenario read_scenario(const toml::table& node, const std::string& file) {
   scenario.machine = read_machine(root, file);
   scenario.disks = read_disks(root, file);
   scenario.partitions = read_partitions(root, scenario.machine, file);
+  scenario.liars = read_liars(root, file);
   scenario.workload = read_workload(root, scenario, file);
   scenario.chances = read_chances(root, file);
   scenario.properties = read_properties(root, scenario.workload, file);

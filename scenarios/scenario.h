@@ -51,6 +51,14 @@ struct PartitionsDescription {
   bool bus_before_5 = false;
 };
 
+/// Children that lie to the hypervisor and to the root while the others work.
+struct LiarsDescription {
+  std::uint32_t at_once = 0;
+  std::uint32_t processors = 2;
+  /// Each tells so many, then another takes its place.
+  std::uint32_t lies = 1000;
+};
+
 struct WorkloadDescription {
   WorkloadKind kind = WorkloadKind::kHello;
   // idle
@@ -105,6 +113,7 @@ struct Scenario {
   MachineDescription machine;
   std::vector<DiskDescription> disks;
   PartitionsDescription partitions;
+  LiarsDescription liars;
   WorkloadDescription workload;
   std::vector<Chance> chances;
   PropertiesDescription properties;

@@ -59,6 +59,11 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
   put("workload", name_of(workload.kind));
   put("seed", seed);
   put("bus_before_5", scenario.partitions.bus_before_5 ? 1 : 0);
+  if (scenario.liars.at_once != 0) {
+    put("lying_children", scenario.liars.at_once);
+    put("lying_processors", scenario.liars.processors);
+    put("lies", scenario.liars.lies);
+  }
   switch (workload.kind) {
     case WorkloadKind::kHello:
       break;

@@ -25,6 +25,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"idle_ms", &Parameters::idle_ms},
     {"rounds", &Parameters::rounds},
     {"openings", &Parameters::openings},
+    {"lies", &Parameters::lies},
 };
 
 std::optional<Workload> workload_named(std::string_view name) {
@@ -42,6 +43,9 @@ std::optional<Workload> workload_named(std::string_view name) {
   }
   if (name == "plug") {
     return Workload::kPlug;
+  }
+  if (name == "lie") {
+    return Workload::kLie;
   }
   return std::nullopt;
 }

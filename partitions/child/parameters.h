@@ -1,7 +1,7 @@
 // What a child is told: the `key=value` lines that the root writes into its boot page.
 //
 //   key          meaning
-//   workload     hello, idle, work, storage, plug
+//   workload     hello, idle, work, storage, plug, lie
 //   number       the child's, as the root counts; for traces only
 //   seed         of the child's own random numbers
 //   requests     storage: verified random requests on the scratch disk
@@ -14,6 +14,7 @@
 //   idle_ms      idle: how long
 //   rounds       work: rounds
 //   openings     plug: how often it opens the disk
+//   lies         lie: how many it tells
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,7 @@
 
 namespace child {
 
-enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
+enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kLie };
 
 struct Parameters {
   Workload workload = Workload::kHello;
@@ -40,6 +41,7 @@ struct Parameters {
   std::uint32_t idle_ms = 1000;
   std::uint32_t rounds = 100;
   std::uint32_t openings = 100;
+  std::uint32_t lies = 1000;
 };
 
 [[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(

@@ -88,6 +88,8 @@ kernel::Task<bool> Program::do_workload() {
       return storage_workload(*this);
     case Workload::kPlug:
       return plug(*this);
+    case Workload::kLie:
+      return lie(*this);
   }
   return hello(*this);
 }

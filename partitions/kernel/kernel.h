@@ -52,6 +52,7 @@ class Kernel {
   [[nodiscard]] PageAllocator& pages() { return pages_; }
   [[nodiscard]] const machine::ImageHeader& image() const { return image_; }
   [[nodiscard]] std::uint32_t processor_count() const { return processor_count_; }
+  [[nodiscard]] machine::Gpa hypercall_page() const { return hypercall_page_; }
   [[nodiscard]] Processor& processor(std::uint32_t index);
   [[nodiscard]] std::string_view parameters() const {
     return {parameters_.data(), parameters_.size()};

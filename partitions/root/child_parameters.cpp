@@ -21,6 +21,7 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("idle_ms", parameters.idle_ms);
   add("rounds", parameters.rounds);
   add("openings", parameters.openings);
+  add("lies", parameters.lies);
 }
 
 void ChildParameterText::add(std::string_view key, std::string_view value) {

@@ -44,7 +44,7 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
     const Parameters& parameters, const machine::BootModule& image_module,
     std::string_view child_parameters) {
   processors_ = parameters.child_processors;
-  has_devices_ = uses_disks(parameters.workload);
+  has_devices_ = uses_bus(parameters.workload);
   removals_ = parameters.workload == Workload::kPlug ? parameters.removals : 0;
   bus_before_5_ = parameters.bus_before_5 != 0;
   const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;

@@ -31,6 +31,9 @@ constexpr NumberKey kNumberKeys[] = {
     {"idle_ms", &Parameters::idle_ms, 0, 100'000'000},
     {"rounds", &Parameters::rounds, 0, 100'000'000},
     {"openings", &Parameters::openings, 0, 100'000'000},
+    {"lying_children", &Parameters::lying_children, 0, kMaxLyingChildren},
+    {"lying_processors", &Parameters::lying_processors, 1, 8},
+    {"lies", &Parameters::lies, 0, 100'000'000},
     {"removals", &Parameters::removals, 0, 100'000'000},
     {"data_disk", &Parameters::data_disk, 0, 3},
     {"scratch_disk", &Parameters::scratch_disk, 0, 3},
@@ -97,6 +100,8 @@ std::string_view workload_name(Workload workload) {
       return "storage";
     case Workload::kPlug:
       return "plug";
+    case Workload::kLie:
+      return "lie";
   }
   return "";
 }

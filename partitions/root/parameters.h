@@ -7,6 +7,10 @@
 //   child_processors    1         VPs of each, 1..8
 //   child_memory_mib    16        RAM of each, 4..1024
 //   workload            hello     what each does: hello, idle, work, storage, plug
+//   lying_children      0         how many children lie to everybody at any time while the others
+//                                 work, 0..16; they are counted on behind the others
+//   lying_processors    2         VPs of each of these, 1..8
+//   lies                1000      how many lies each tells before another takes its place
 //   seed                1         of the workloads' own random numbers; child n uses seed + n
 //   requests            1000      storage: verified random requests on the scratch range
 //   in_flight           8         storage: requests in flight, 1..64
@@ -37,8 +41,9 @@
 namespace root {
 
 inline constexpr std::uint32_t kMaxChildren = 1024;
+inline constexpr std::uint32_t kMaxLyingChildren = 16;
 
-enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
+enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kLie };
 
 struct Parameters {
   std::uint32_t children = 1;
@@ -58,6 +63,9 @@ struct Parameters {
   std::uint32_t idle_ms = 1000;
   std::uint32_t rounds = 100;
   std::uint32_t openings = 100;
+  std::uint32_t lying_children = 0;
+  std::uint32_t lying_processors = 2;
+  std::uint32_t lies = 1000;
   std::uint32_t removals = 0;
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
@@ -67,6 +75,10 @@ struct Parameters {
 [[nodiscard]] std::string_view workload_name(Workload workload);
 [[nodiscard]] constexpr bool uses_disks(Workload workload) {
   return workload == Workload::kStorage || workload == Workload::kPlug;
+}
+/// Whether a child has a bus, with or without disks on it.
+[[nodiscard]] constexpr bool uses_bus(Workload workload) {
+  return uses_disks(workload) || workload == Workload::kLie;
 }
 
 /// Reads the text. On failure tells the line and what is wrong with it.

@@ -96,16 +96,75 @@ kernel::Task<> Program::run_children() {
   for (std::uint32_t number = 1; number <= parameters_.children; ++number) {
     co_await places_.acquire();
     run_child(number).spawn();
+    if (number == 1) {
+      liars_left_ = parameters_.lying_children;
+      for (std::uint32_t place = 0; place < parameters_.lying_children; ++place) {
+        run_liars(place).spawn();
+      }
+    }
   }
   if (parameters_.children != 0) {
     co_await all_gone_.wait();
   }
 }
 
+void Program::one_child_less() {
+  if (--children_left_ != 0) {
+    return;
+  }
+  // Nobody is left to be lied to.
+  for (ChildPartition* liar : liars_) {
+    if (liar != nullptr) {
+      liar->end(kernel::Verdict::kFailed);
+    }
+  }
+  if (liars_left_ == 0) {
+    all_gone_.set();
+  }
+}
+
+Parameters Program::liar_parameters(std::uint32_t generation) const {
+  // Not the seed of another child, now or later.
+  constexpr std::uint64_t kSeedsApart = 0x1'0000'0000;
+  Parameters parameters = parameters_;
+  parameters.workload = Workload::kLie;
+  parameters.child_processors = parameters_.lying_processors;
+  parameters.seed += kSeedsApart * (std::uint64_t{generation} + 1);
+  return parameters;
+}
+
+kernel::Task<> Program::run_liars(std::uint32_t place) {
+  for (std::uint32_t generation = 0; children_left_ != 0; ++generation) {
+    const Parameters parameters = liar_parameters(generation);
+    co_await run_liar(place, parameters);
+  }
+  if (--liars_left_ == 0 && children_left_ == 0) {
+    all_gone_.set();
+  }
+}
+
+kernel::Task<> Program::run_liar(std::uint32_t place, const Parameters& parameters) {
+  auto* liar = heap().create<ChildPartition>(*this, calls_, parameters_.children + 1 + place);
+  children_.add(*liar);
+  if (const auto problem = prepare(*liar, parameters)) {
+    report(*liar, *problem);
+  } else {
+    liars_[place] = liar;
+    co_await liar->ended().wait();
+    liars_[place] = nullptr;
+  }
+  const std::optional<ChildPartition::Failure> failure = co_await liar->tear_down();
+  if (failure) {
+    report(*liar, *failure);
+  }
+  children_.remove(*liar);
+  heap().destroy(liar);
+}
+
 kernel::Task<> Program::run_child(std::uint32_t number) {
   ChildPartition* child = heap().create<ChildPartition>(*this, calls_, number);
   children_.add(*child);
-  if (const auto problem = prepare(*child)) {
+  if (const auto problem = prepare(*child, parameters_)) {
     report(*child, *problem);
   } else {
     co_await child->ended().wait();
@@ -119,9 +178,7 @@ kernel::Task<> Program::run_child(std::uint32_t number) {
   children_.remove(*child);
   heap().destroy(child);
   places_.release();
-  if (--children_left_ == 0) {
-    all_gone_.set();
-  }
+  one_child_less();
 }
 
 void Program::report_gone(std::uint32_t child_number) {
@@ -130,13 +187,14 @@ void Program::report_gone(std::uint32_t child_number) {
   line(text.view());
 }
 
-std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child) {
+std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child,
+                                                        const Parameters& parameters) {
   const machine::BootModule* image = find_module("child");
   if (image == nullptr) {
     return ChildPartition::Failure{"there is no module \"child\"", hv::Status::kNotFound};
   }
-  const ChildParameterText text(parameters_, child.number());
-  if (const auto failure = child.create(parameters_, *image, text.view())) {
+  const ChildParameterText text(parameters, child.number());
+  if (const auto failure = child.create(parameters, *image, text.view())) {
     return failure;
   }
   if (uses_disks(parameters_.workload)) {
@@ -155,7 +213,8 @@ std::optional<ChildPartition::Failure> Program::offer_disks(ChildPartition& chil
   if (data_sectors == 0) {
     return ChildPartition::Failure{"there is no data disk", hv::Status::kNotFound};
   }
-  const bool scratch = parameters_.workload == Workload::kStorage;
+  const bool scratch =
+      parameters_.workload == Workload::kStorage && child.number() <= parameters_.children;
   if (scratch && disks_.sector_count(parameters_.scratch_disk) < first + scratch_sectors) {
     return ChildPartition::Failure{"the scratch disk is too small", hv::Status::kNoResources};
   }

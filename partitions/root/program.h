@@ -1,6 +1,7 @@
 // The root's kernel object: what exists once, and the task that runs the children.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -33,7 +34,13 @@ class Program final : public kernel::Kernel, private LineOutput {
   void announce_children();
   kernel::Task<> run_children();
   kernel::Task<> run_child(std::uint32_t number);
-  [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child);
+  /// One lying child after the other, as long as others work.
+  kernel::Task<> run_liars(std::uint32_t place);
+  kernel::Task<> run_liar(std::uint32_t place, const Parameters& parameters);
+  void one_child_less();
+  [[nodiscard]] Parameters liar_parameters(std::uint32_t generation) const;
+  [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child,
+                                                               const Parameters& parameters);
   [[nodiscard]] std::optional<ChildPartition::Failure> offer_disks(ChildPartition& child);
   void report_gone(std::uint32_t child_number);
   void report(const ChildPartition& child, const ChildPartition::Failure& failure);
@@ -52,6 +59,9 @@ class Program final : public kernel::Kernel, private LineOutput {
   Parameters parameters_;
   kernel::Semaphore places_{0};
   std::uint32_t children_left_ = 0;
+  /// By place; null where none is.
+  std::array<ChildPartition*, kMaxLyingChildren> liars_{};
+  std::uint32_t liars_left_ = 0;
   kernel::Event all_gone_;
   bool passed_ = true;
 };

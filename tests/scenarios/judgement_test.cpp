@@ -106,3 +106,26 @@ TEST_CASE("what a child flushed must be on the medium", "[scenarios][judgement]"
   REQUIRE(judgement.violations.size() == 1);
   REQUIRE(judgement.violations[0].property == "what was flushed survives the loss of power");
 }
+
+TEST_CASE("a child that works logs what it logs when nobody lies", "[scenarios][judgement]") {
+  Fixture fixture;
+  fixture.log("[child 1] one");
+  fixture.log("[child 3] what a liar says is its own affair");
+  fixture.log("[child 2] one");
+  fixture.log("[child 1] two");
+  const auto judged = [&fixture](std::vector<std::vector<std::string>> undisturbed) {
+    Expectation expectation;
+    expectation.undisturbed_logs = std::move(undisturbed);
+    return judge(fixture.scenario, expectation, fixture.result);
+  };
+  REQUIRE(judged({{"one", "two"}, {"one"}}).verdict == Verdict::kPass);
+  for (const auto& other : {std::vector<std::string>{"one"},
+                            {"one", "two", "three"},
+                            {"one", "to"},
+                            {"two", "one"},
+                            {}}) {
+    const scenarios::Judgement judgement = judged({other, {"one"}});
+    REQUIRE(judgement.verdict == Verdict::kFail);
+    REQUIRE(judgement.violations.at(0).message.starts_with("child 1 logs "));
+  }
+}

@@ -16,6 +16,8 @@ class Program;
 [[nodiscard]] kernel::Task<bool> work(Program& program);
 /// Hashes the first disk of the bus, then tests the second at random.
 [[nodiscard]] kernel::Task<bool> storage_workload(Program& program);
+/// Lies to the hypervisor and to the root.
+[[nodiscard]] kernel::Task<bool> lie(Program& program);
 /// Opens and closes a disk that comes and goes.
 [[nodiscard]] kernel::Task<bool> plug(Program& program);
 
