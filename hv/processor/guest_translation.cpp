@@ -36,7 +36,10 @@ class PartitionTables {
       return std::unexpected(TranslateCode::kGpaNoReadAccess);
     }
     const machine::Spa place = machine::Spa(mapping->page) + entry.offset_in_page();
-    return size_bytes == 4 ? machine::load_u32(place) : machine::load_u64(place);
+    if (size_bytes == sizeof(std::uint32_t)) {
+      return machine::load_u32(place);
+    }
+    return machine::load_u64(place);
   }
 
   std::expected<bool, TranslateCode> exchange(machine::Gpa entry, std::uint32_t size_bytes,
