@@ -3,6 +3,7 @@
 #include <array>
 
 #include "hv/hypervisor.h"
+#include "hv/processor/processor_shares.h"
 #include "hv/timer/reference_tsc_page.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -155,7 +156,8 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
   vp->lp = pinned_lp != kNoLp ? pinned_lp
                               : static_cast<std::uint32_t>(index) % hypervisor.processor_count();
   vp->urgent = partition.is_root();
-  vp->weight = partition.weight;
+  vp->shares = shares_of(partition);
+  vp->group = static_cast<std::uint32_t>(partition.id);
   LogicalProcessor& here = this_processor();
   here.run_with_other_context([&] {
     vp->context.initialize(here.capabilities(), hypervisor.shared_pages(partition),

@@ -4,7 +4,7 @@ namespace hv {
 
 /// Divide configuration 3, 1:0: by 2, 4, ... 128, and by 1.
 std::uint64_t ApicTimer::divisor() const {
-  const std::uint32_t code = ((divide_configuration_ >> 1) & 4) | (divide_configuration_ & 3);
+  const std::uint32_t code = ((divide_configuration_ >> 1) & 4u) | (divide_configuration_ & 3u);
   return 1ull << ((code + 1) & 7);
 }
 
@@ -45,7 +45,7 @@ void ApicTimer::set_initial_count(std::uint32_t count, std::uint64_t now) {
 void ApicTimer::set_divide_configuration(std::uint32_t configuration, std::uint64_t now) {
   // What is left of the count goes on at the new rate.
   const std::uint32_t left = current_count(now);
-  divide_configuration_ = configuration;
+  divide_configuration_ = static_cast<std::uint8_t>(configuration);
   if (counting_) {
     started_at_ = now - (initial_count_ - left) * divisor();
   }

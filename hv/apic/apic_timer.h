@@ -39,8 +39,8 @@ class ApicTimer {
 
   ApicTimerMode mode_ = ApicTimerMode::kOneShot;
   bool counting_ = false;
+  std::uint8_t divide_configuration_ = 0;
   std::uint32_t initial_count_ = 0;
-  std::uint32_t divide_configuration_ = 0;
   std::uint64_t started_at_ = 0;
   std::uint64_t tsc_deadline_ = 0;
 };

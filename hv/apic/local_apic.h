@@ -163,18 +163,18 @@ class LocalApic {
   // The xAPIC's logical destination: 31:24 of LDR, 31:28 of DFR.
   std::uint8_t xapic_logical_id_ = 0;
   std::uint8_t destination_model_ = kFlatModel;
+  std::uint8_t task_priority_ = 0;
   std::uint32_t spurious_ = 0xFF;
   std::uint32_t error_status_ = 0;
   std::uint32_t error_pending_ = 0;
-  std::uint64_t command_ = 0;
   std::array<std::uint32_t, kLvtCount> lvt_{};
-  std::uint8_t task_priority_ = 0;
+  std::uint64_t command_ = 0;
   VectorSet requested_;
   VectorSet in_service_;
   VectorSet level_;
   VectorSet auto_eoi_;
   ApicTimer timer_;
 };
-static_assert(sizeof(LocalApic) <= 264);
+static_assert(sizeof(LocalApic) <= 208);
 
 }  // namespace hv

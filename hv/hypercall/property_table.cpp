@@ -103,6 +103,7 @@ Status write_reserve(const Access& access, std::uint64_t value) {
     return Status::kPropertyValueOutOfRange;
   }
   partition.properties.cpu_reserve = static_cast<std::uint32_t>(value);
+  apply_shares(access.processor.hypervisor(), access.partition);
   return Status::kSuccess;
 }
 
@@ -113,6 +114,7 @@ Status write_cap(const Access& access, std::uint64_t value) {
     return Status::kPropertyValueOutOfRange;
   }
   properties.cpu_cap = static_cast<std::uint32_t>(value);
+  apply_shares(access.processor.hypervisor(), access.partition);
   return Status::kSuccess;
 }
 
@@ -123,12 +125,7 @@ Status write_weight(const Access& access, std::uint64_t value) {
   }
   Partition& partition = access.partition;
   partition.weight = static_cast<std::uint32_t>(value);
-  const machine::LockGuard guard(access.processor.hypervisor().scheduler_lock);
-  for (VirtualProcessor* vp : partition.vps) {
-    if (vp != nullptr) {
-      vp->weight = partition.weight;
-    }
-  }
+  apply_shares(access.processor.hypervisor(), partition);
   return Status::kSuccess;
 }
 

@@ -1,5 +1,7 @@
 #include "hv/processor/logical_processor.h"
 
+#include <algorithm>
+
 #include "hv/hypervisor.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/processor/physical_apic.h"
@@ -96,9 +98,14 @@ void LogicalProcessor::wake_expired(std::uint64_t now) {
       hypervisor_.nudge(nudged);
     }
   }
-  const std::uint64_t deadline = scheduler.next_deadline(index_);
-  sleep_until_ = deadline;
-  service_at_ = deadline < now + tick_ ? deadline : now + tick_;
+}
+
+/// When the scheduler has something to say again. Under its lock.
+void LogicalProcessor::plan_service(std::uint64_t now) {
+  const Scheduler& scheduler = hypervisor_.scheduler;
+  sleep_until_ = scheduler.next_deadline(index_);
+  const std::uint64_t look_again_at = scheduler.look_again_at(index_, now);
+  service_at_ = std::min({sleep_until_, look_again_at, now + tick_});
 }
 
 VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool runnable) {
@@ -115,7 +122,9 @@ VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool 
     }
   }
   wake_expired(now);
-  return static_cast<VirtualProcessor*>(scheduler.pick(index_, now));
+  Schedulable* const next = scheduler.pick(index_, now);
+  plan_service(now);
+  return static_cast<VirtualProcessor*>(next);
 }
 
 // Interrupts are disabled from choose_next(), which found nothing to run, to here. So whoever
@@ -156,6 +165,7 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
     if (hypervisor_.scheduler.should_yield(index_, now)) {
       return Next::kPutDownReady;
     }
+    plan_service(now);
   }
   if (vp.changed || now >= vp.look_again_at) {
     vp.changed = false;

@@ -81,6 +81,7 @@ class LogicalProcessor {
   /// Puts the one that ran down, and takes up the next; null if there is nothing to run.
   [[nodiscard]] VirtualProcessor* choose_next(VirtualProcessor* leaving, bool runnable);
   void wake_expired(std::uint64_t now);
+  void plan_service(std::uint64_t now);
   void sleep();
   /// Runs it until it has to make way; true if it could go on.
   [[nodiscard]] bool run_virtual_processor(VirtualProcessor& vp);

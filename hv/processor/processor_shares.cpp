@@ -1,6 +1,7 @@
 #include "hv/processor/processor_shares.h"
 
 #include "hv/hypervisor.h"
+#include "machine/machine.h"
 
 namespace hv {
 namespace {
@@ -27,6 +28,25 @@ bool reserves_fit(Hypervisor& hypervisor, const Partition& changed, std::uint64_
     }
   }
   return sum <= hypervisor.processor_count() * kCpuReserveMax;
+}
+
+ProcessorShares shares_of(const Partition& partition) {
+  return {.weight = partition.weight,
+          .reserve = partition.properties.cpu_reserve,
+          .cap = partition.properties.cpu_cap};
+}
+
+void apply_shares(Hypervisor& hypervisor, Partition& partition) {
+  const std::uint64_t now = machine::read_tsc();
+  const machine::LockGuard guard(hypervisor.scheduler_lock);
+  for (VirtualProcessor* vp : partition.vps) {
+    if (vp != nullptr) {
+      const std::uint32_t nudged = hypervisor.scheduler.set_shares(*vp, shares_of(partition), now);
+      if (nudged != kNoLp) {
+        hypervisor.nudge(nudged);
+      }
+    }
+  }
 }
 
 }  // namespace hv

@@ -1,8 +1,10 @@
-// What partitions are promised of the logical processors: a reserve for each virtual processor.
-// Under the management lock.
+// What partitions get of the logical processors: a weight, a reserve and a cap for each virtual
+// processor. Under the management lock.
 #pragma once
 
 #include <cstdint>
+
+#include "hv/processor/schedulable.h"
 
 namespace hv {
 
@@ -13,5 +15,10 @@ class Partition;
 /// each, in fractions of 0x10000 of a logical processor.
 [[nodiscard]] bool reserves_fit(Hypervisor& hypervisor, const Partition& changed,
                                 std::uint64_t reserve, std::uint32_t vp_count);
+
+/// What each virtual processor of the partition gets, by its properties.
+[[nodiscard]] ProcessorShares shares_of(const Partition& partition);
+/// Lets those that exist have it from now on. Takes the scheduler lock.
+void apply_shares(Hypervisor& hypervisor, Partition& partition);
 
 }  // namespace hv

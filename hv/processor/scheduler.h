@@ -1,9 +1,11 @@
 // Which virtual processor runs on which logical processor: the policy, without locks, interrupts or
 // clocks of its own. The caller holds the scheduler lock and passes the time in TSC ticks.
 //
-// Who has the least virtual time (running time over weight) runs next. A virtual processor that
-// wakes preempts one that is a slice ahead of it; an urgent one (the root's) need not wait for the
-// slice. Virtual processors that are pinned run on their logical processor alone.
+// Who is owed running time by its reserve runs next; else who has the least virtual time (running
+// time over weight). A virtual processor that wakes preempts one that is a slice ahead of it; an
+// urgent one (the root's) need not wait for the slice. One that has had its cap pauses until time
+// has caught up with it. One that spins lets another of its partition go first, which may hold what
+// it waits for.
 #pragma once
 
 #include <array>
@@ -11,6 +13,7 @@
 
 #include "hv/hypervisor_limits.h"
 #include "hv/processor/deadline_heap.h"
+#include "hv/processor/ready_queue.h"
 #include "hv/processor/schedulable.h"
 
 namespace hv {
@@ -30,15 +33,31 @@ class Scheduler {
   [[nodiscard]] Schedulable* pick(std::uint32_t lp, std::uint64_t now);
 
   /// Ends the run of the current one of `lp`, which stays ready if `runnable` or woken meanwhile.
-  /// Returns another logical processor that could take it over, or kNoLp.
+  /// Returns another logical processor that could take it over, or kNoLp. Stopped with a wake
+  /// pending, it has a deadline already if it needs one.
   [[nodiscard]] std::uint32_t put_down(std::uint32_t lp, std::uint64_t now, bool runnable);
 
-  /// Whether the current one of `lp` has to make way for another.
+  /// Whether the current one of `lp` has to make way for another, or to pause.
   [[nodiscard]] bool should_yield(std::uint32_t lp, std::uint64_t now) const;
-  /// Puts the current one of `lp` behind the next that waits, if any does.
+  /// When should_yield() may come true by the passing of time alone; kNoDeadline if nothing runs on
+  /// `lp`, or nothing else wants to.
+  [[nodiscard]] std::uint64_t look_again_at(std::uint32_t lp, std::uint64_t now) const;
+  /// The current one of `lp` waits for another of its group: the next of those that are ready goes
+  /// first, if there is one.
   void give_way(std::uint32_t lp, std::uint64_t now);
   /// Whether anything else waits to run on `lp`.
-  [[nodiscard]] bool has_waiting(std::uint32_t lp) const { return best(lp) != nullptr; }
+  [[nodiscard]] bool has_waiting(std::uint32_t lp, std::uint64_t now) const {
+    return best(lp, now) != nullptr;
+  }
+
+  /// What it had before does not count. Returns a logical processor that has to look again, or
+  /// kNoLp.
+  [[nodiscard]] std::uint32_t set_shares(Schedulable& element, const ProcessorShares& shares,
+                                         std::uint64_t now);
+  /// Lets it run on the logical processors of a mask, one of which exists. Returns a logical
+  /// processor that has to look again, or kNoLp.
+  [[nodiscard]] std::uint32_t set_affinity(Schedulable& element, std::uint64_t mask,
+                                           std::uint64_t now);
 
   /// Keeps one from running until release(). It may be running still: the caller waits until it is
   /// not.
@@ -59,16 +78,11 @@ class Scheduler {
   [[nodiscard]] bool is_idle(std::uint32_t lp) const { return slots_[lp].idle; }
 
  private:
-  /// Ready ones in ascending order.
-  struct ReadyQueue {
-    Schedulable* head = nullptr;
-    Schedulable* tail = nullptr;
-    void insert(Schedulable& element);
-    void remove(Schedulable& element);
-  };
   struct Slot {
     Schedulable* current = nullptr;
     bool idle = false;
+    /// The current one lets others go first.
+    bool yields = false;
     ReadyQueue pinned;
     DeadlineHeap deadlines;
   };
@@ -76,23 +90,34 @@ class Scheduler {
   [[nodiscard]] ReadyQueue& queue_of(const Schedulable& element) {
     return element.pinned_lp == kNoLp ? shared_ : slots_[element.pinned_lp].pinned;
   }
-  [[nodiscard]] Schedulable* best(std::uint32_t lp) const;
+  [[nodiscard]] Schedulable* best(std::uint32_t lp, std::uint64_t now) const;
+  [[nodiscard]] Schedulable* first_reserved(std::uint32_t lp) const;
+  [[nodiscard]] Schedulable* sibling_of(const Schedulable& running, std::uint32_t lp) const;
   [[nodiscard]] std::uint64_t charged_time(const Schedulable& element, std::uint64_t now) const;
+  [[nodiscard]] std::uint64_t charged_reserve(const Schedulable& element, std::uint64_t now) const;
+  [[nodiscard]] std::uint64_t charged_cap(const Schedulable& element, std::uint64_t now) const;
+  [[nodiscard]] bool is_over_cap(const Schedulable& element, std::uint64_t cap_time,
+                                 std::uint64_t now) const;
   [[nodiscard]] std::uint64_t order_at(const Schedulable& element,
                                        std::uint64_t virtual_time) const;
   [[nodiscard]] bool preempts(const Schedulable& waiting, const Schedulable& running,
                               std::uint64_t now) const;
+  [[nodiscard]] std::uint64_t cap_reached_at(const Schedulable& running, std::uint64_t now) const;
+  void insert(Schedulable& element);
+  void take_out(Schedulable& element);
   [[nodiscard]] std::uint32_t enqueue(Schedulable& element, std::uint64_t now,
                                       std::uint32_t except_lp);
+  void throttle(Schedulable& element);
   [[nodiscard]] std::uint32_t processor_for(const Schedulable& element, std::uint64_t now,
                                             std::uint32_t except_lp);
 
-  std::array<Slot, kMaxLogicalProcessors> slots_{};
-  ReadyQueue shared_;
   std::uint32_t lp_count_;
   std::uint64_t slice_ticks_;
-  /// The virtual time of the last one picked: where one that slept long starts again.
+  /// The virtual time of whoever was picked last: where those that slept go on.
   std::uint64_t clock_ = 0;
+  ReadyQueue shared_;
+  ReservedQueue reserved_;
+  std::array<Slot, kMaxLogicalProcessors> slots_{};
 };
 
 }  // namespace hv

@@ -32,7 +32,7 @@ TEST_CASE("what wakes runs on an idle processor, and nothing runs twice", "[hv][
   CHECK(scheduler.pick(0, 0) == &first);
   CHECK(scheduler.pick(1, 0) == &second);
   CHECK(first.state == RunState::kRunning);
-  CHECK_FALSE(scheduler.has_waiting(0));
+  CHECK_FALSE(scheduler.has_waiting(0, 0));
 }
 
 TEST_CASE("a wake while it still runs is not lost when it blocks", "[hv][scheduler]") {
@@ -69,7 +69,7 @@ TEST_CASE("weight divides the time that is charged", "[hv][scheduler]") {
   Scheduler scheduler(1, kSlice);
   Schedulable heavy;
   Schedulable light;
-  heavy.weight = 300;
+  heavy.shares.weight = 300;
   std::uint64_t now = 0;
   REQUIRE(scheduler.wake(heavy, now) == kNoLp);
   REQUIRE(scheduler.wake(light, now) == kNoLp);
