@@ -62,8 +62,8 @@ void raise(Hypervisor& hypervisor, VirtualProcessor& vp, MessageType type,
   vp.changed = true;
   const machine::LockGuard guard(hypervisor.communication_lock);
   take_back_last_message(*parent, vp);
-  INVARIANT(payload.size() <= vp.intercept_payload.size());
-  std::memcpy(vp.intercept_payload.data(), payload.data(), payload.size());
+  INVARIANT(payload.size() <= vp.records.intercept_payload.size());
+  std::memcpy(vp.records.intercept_payload.data(), payload.data(), payload.size());
   vp.intercept_entry.header = MessageHeader{};
   vp.intercept_entry.header.type = type;
   vp.intercept_entry.header.payload_size = static_cast<std::uint8_t>(payload.size());

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::uint32_t kCpuidAddressSizes = 0x8000'0008;
 /// Only the root's VPs have an event ring page.
-constexpr std::size_t kPagesPerVp = 5;
-constexpr std::size_t kPagesPerRootVp = 6;
+constexpr std::size_t kPagesPerVp = 6;
+constexpr std::size_t kPagesPerRootVp = kPagesPerVp + 1;
 /// Overlays that a VP can show: message, event flags, event ring and assist page.
 constexpr std::uint32_t kOverlaysPerVp = 3;
 constexpr std::uint32_t kOverlaysPerRootVp = 4;
@@ -42,8 +42,8 @@ void give_pages(PagePool& pool, const VpPages& pages) {
   if (pages.event_ring != machine::Spn()) {
     pool.give(pages.event_ring);
   }
-  for (const machine::Spn page :
-       {pages.extended_state, pages.assist, pages.event_flags, pages.message, pages.vmcs}) {
+  for (const machine::Spn page : {pages.records, pages.extended_state, pages.assist,
+                                  pages.event_flags, pages.message, pages.vmcs}) {
     pool.give(page);
   }
 }
@@ -141,7 +141,8 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
                    .message = pages[1],
                    .event_flags = pages[2],
                    .assist = pages[3],
-                   .extended_state = pages[4]};
+                   .extended_state = pages[4],
+                   .records = pages[5]};
   if (partition.is_root()) {
     vp_pages.event_ring = *partition.pool.take();
   }

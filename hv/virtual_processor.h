@@ -9,6 +9,7 @@
 #include "hv/apic/local_apic.h"
 #include "hv/lock_order.h"
 #include "hv/processor/schedulable.h"
+#include "hv/processor/vp_records.h"
 #include "hv/synic/ended_interrupts.h"
 #include "hv/synic/synic.h"
 #include "hv/timer/synthetic_timers.h"
@@ -31,6 +32,8 @@ struct VpPages {
   machine::Spn event_flags;
   machine::Spn assist;
   machine::Spn extended_state;
+  /// Holds its VpRecords.
+  machine::Spn records;
   /// Page 0 but in the root.
   machine::Spn event_ring{};
 };
@@ -41,10 +44,16 @@ struct SuspendState {
   bool intercept = false;
   /// Waits for HvCallStartVirtualProcessor or a startup IPI.
   bool startup = false;
+  /// The parent does not want it dispatched.
+  bool dispatch = false;
+  /// It flushes the TLB of a VP whose parent keeps that from happening.
+  bool flush = false;
   bool halt = false;
   bool idle = false;
 
-  [[nodiscard]] constexpr bool stopped() const { return explicitly || intercept || startup; }
+  [[nodiscard]] constexpr bool stopped() const {
+    return explicitly || intercept || startup || dispatch || flush;
+  }
   /// Waits for an interrupt, and runs on when there is one.
   [[nodiscard]] constexpr bool waits_for_interrupt() const { return halt || idle; }
 };
@@ -52,10 +61,14 @@ struct SuspendState {
 class VirtualProcessor final : public Schedulable {
  public:
   VirtualProcessor(Partition& its_partition, VpIndex its_index, const VpPages& its_pages);
+  ~VirtualProcessor();
+  VirtualProcessor(const VirtualProcessor&) = delete;
+  VirtualProcessor& operator=(const VirtualProcessor&) = delete;
 
   Partition& partition;
   const VpIndex index;
   const VpPages pages;
+  VpRecords& records;
 
   // Belong to the logical processor that runs it, or to whoever has stopped it.
   vtx::GuestContext context;
@@ -93,13 +106,14 @@ class VirtualProcessor final : public Schedulable {
   OverlayPageRegister vp_assist;
   /// See lazy_end_of_interrupt.h.
   bool offers_lazy_end = false;
+  /// Its parent holds a translation: nobody else may flush its TLB (register InterceptSuspend).
+  bool tlb_flush_inhibited = false;
 
   /// What its parent has yet to hear of; see intercept.h.
   EndedInterrupts ended_interrupts{index};
   /// The one intercept message that can be under way; see intercept.h.
   MessageOwner intercept_owner;
   QueuedMessage intercept_entry;
-  std::array<std::byte, kMessagePayloadBytes> intercept_payload{};
 };
 
 }  // namespace hv

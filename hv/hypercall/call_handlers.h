@@ -55,6 +55,10 @@ CallOutcome get_vp_index_from_apic_id(CallContext& context, std::uint32_t first,
 CallOutcome get_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count);
 
+// translation_calls.cpp
+CallOutcome translate_virtual_address(CallContext& context);
+CallOutcome translate_virtual_address_ex(CallContext& context);
+
 // intercept_calls.cpp
 CallOutcome install_intercept(CallContext& context);
 CallOutcome assert_virtual_interrupt(CallContext& context);

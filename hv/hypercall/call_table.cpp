@@ -121,6 +121,9 @@ constexpr CallEntry kCallEntries[] = {
                           sizeof(RegisterValue), kNone, calls::get_vp_registers),
     rep<VpRegistersInput>(CallCode::kSetVpRegisters, "SetVpRegisters", sizeof(RegisterAssignment),
                           0, kNone, calls::set_vp_registers),
+    simple<TranslateVirtualAddressInput, TranslateVirtualAddressOutput>(
+        CallCode::kTranslateVirtualAddress, "TranslateVirtualAddress", kSlow, kNone,
+        calls::translate_virtual_address),
     simple<AccessGpaInput, ReadGpaOutput>(CallCode::kReadGpa, "ReadGpa", kSlow, kParent,
                                           calls::read_gpa),
     simple<WriteGpaInput, WriteGpaOutput>(CallCode::kWriteGpa, "WriteGpa", kSlow, kParent,
@@ -159,6 +162,9 @@ constexpr CallEntry kCallEntries[] = {
         calls::start_virtual_processor),
     rep<GetVpIndexFromApicIdInput>(CallCode::kGetVpIndexFromApicId, "GetVpIndexFromApicId", kId,
                                    kId, kNone, calls::get_vp_index_from_apic_id),
+    simple<TranslateVirtualAddressInput, TranslateVirtualAddressExOutput>(
+        CallCode::kTranslateVirtualAddressEx, "TranslateVirtualAddressEx", kSlow, kNone,
+        calls::translate_virtual_address_ex),
     simple<SignalEventDirectInput, SignalEventDirectOutput>(CallCode::kSignalEventDirect,
                                                             "SignalEventDirect", kSlow, kParent,
                                                             calls::signal_event_direct),

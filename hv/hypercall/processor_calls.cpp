@@ -3,7 +3,7 @@
 #include <span>
 
 #include "hv/hypercall/call_handlers.h"
-#include "hv/hypercall/call_targets.h"
+#include "hv/hypercall/loaded_vp.h"
 #include "hv/partition_life.h"
 #include "hv/partition_time.h"
 #include "hv/processor/processor_shares.h"
@@ -25,58 +25,9 @@ bool all_zero(std::span<const std::uint8_t> bytes) {
   return true;
 }
 
-std::expected<VirtualProcessor*, Status> find_vp(const Partition& partition, VpIndex index) {
-  VirtualProcessor* vp = partition.vp(index);
-  if (vp == nullptr) {
-    return std::unexpected(Status::kInvalidVpIndex);
-  }
-  return vp;
-}
-
 std::uint32_t apic_id_of(VirtualProcessor& vp) {
   const machine::LockGuard guard(vp.lock);
   return vp.apic.id();
-}
-
-/// The virtual processor that a register call or start call is about.
-std::expected<VirtualProcessor*, Status> find_owned_vp(const CallContext& context,
-                                                       PartitionId partition, VpIndex index,
-                                                       Privilege on_self) {
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, partition, on_self);
-  if (!owner) {
-    return std::unexpected(owner.error());
-  }
-  if (index == kVpIndexSelf && *owner == &context.caller) {
-    return &context.vp;
-  }
-  return find_vp(**owner, index);
-}
-
-/// Runs `action` on a virtual processor that is loaded here: the caller's own, or another that is
-/// stopped for it.
-template <class Action>
-CallOutcome with_loaded_vp(CallContext& context, PartitionId partition, VpIndex index,
-                           Privilege on_self, Action action) {
-  StopScope scope(context.hypervisor);
-  if (!scope.begun()) {
-    return CallOutcome::try_again();
-  }
-  const auto vp = find_owned_vp(context, partition, index, on_self);
-  if (!vp) {
-    return fail(vp.error());
-  }
-  if (*vp == &context.vp) {
-    return action(**vp);
-  }
-  scope.stop(**vp);
-  CallOutcome outcome;
-  context.processor.run_with_other_context([&] {
-    (*vp)->context.load(context.processor.index());
-    outcome = action(**vp);
-    (*vp)->context.unload();
-  });
-  return outcome;
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ class PartitionTables {
       return std::unexpected(TranslateCode::kGpaNoReadAccess);
     }
     const machine::Spa place = machine::Spa(mapping->page) + entry.offset_in_page();
-    if (size_bytes == sizeof(std::uint32_t)) {
+    if (size_bytes == 4) {
       return machine::load_u32(place);
     }
     return machine::load_u64(place);

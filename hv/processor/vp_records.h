@@ -1,0 +1,36 @@
+// What is kept of a virtual processor for its parent's eyes and is not needed to run it: it lies in
+// a page of its partition's pool, so that the processor itself stays small.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "hv/processor/intercept_results.h"
+#include "hv/registers/memory_type_registers.h"
+#include "hv/tlfs/messages.h"
+#include "hv/tlfs/register_values.h"
+#include "machine/address.h"
+
+namespace hv {
+
+struct VpRecords {
+  // Of whoever runs the VP or has stopped it.
+  /// Events that the parent has asked for, as the PendingEvent registers have them.
+  std::array<RegisterValue, 2> pending_events{};
+  MemoryTypeRegisters memory_types;
+
+  // Under the VP's lock.
+  /// The register DeliverabilityNotifications: what the parent waits to be told.
+  std::uint64_t deliverability = 0;
+  InterceptResults intercept_results;
+
+  // Under the communication lock.
+  std::array<std::byte, kMessagePayloadBytes> intercept_payload{};
+  /// Pages that the parent sees; page 0 for none.
+  machine::Spn register_page{};
+  machine::Spn message_page{};
+};
+static_assert(sizeof(VpRecords) <= machine::kPageSize);
+
+}  // namespace hv
