@@ -1,11 +1,10 @@
 #include "hv/intercept.h"
 
-#include <cstring>
-#include <span>
-
 #include "hv/hypervisor.h"
+#include "hv/intercept_message.h"
+#include "hv/processor/guest_translation.h"
 #include "hv/processor/interrupt_delivery.h"
-#include "hv/vtx/event_injection.h"
+#include "hv/registers/register_access.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
 #include "machine/vmx_root.h"
@@ -15,87 +14,27 @@ namespace hv {
 namespace {
 
 constexpr std::uint32_t kInterceptSint = 0;
-constexpr std::uint32_t kInterceptBuffer = 0;
-constexpr std::uint32_t kCacheTypeWriteBack = 6;
-constexpr machine::Site kInterceptRaised{"hv.intercept"};
-
-/// The parent's virtual processor that hears of it: the first that listens.
-VirtualProcessor* listener(Partition& parent) {
-  for (VirtualProcessor* vp : parent.vps) {
-    if (vp == nullptr) {
-      continue;
-    }
-    const machine::LockGuard guard(vp->lock);
-    if (vp->synic.accepts_messages(kInterceptSint)) {
-      return vp;
-    }
-  }
-  return parent.vp(VpIndex{0});
+bool is_mapped(Partition& partition, std::uint64_t gpa) {
+  const machine::LockGuard guard(partition.space_lock);
+  return partition.space->lookup(machine::Gpa(gpa).page()).has_value();
 }
 
-/// A parent that let the VP run on before it took the last message loses that message.
-void take_back_last_message(Partition& parent, VirtualProcessor& vp) {
-  if (!vp.intercept_owner.is_busy(kInterceptBuffer)) {
-    return;
-  }
-  for (VirtualProcessor* target : parent.vps) {
-    if (target != nullptr) {
-      const machine::LockGuard guard(target->lock);
-      target->synic.drop(vp.intercept_owner);
-    }
-  }
+/// What the parent said about the page, if it maps it; what is not mapped is no memory.
+std::uint32_t cache_type_at(Partition& partition, machine::Gpn gpn) {
+  const machine::LockGuard guard(partition.space_lock);
+  const std::optional<GpaMapping> mapping = partition.space->lookup(gpn);
+  return mapping && mapping->caching == GpaCaching::kWriteBack ? kCacheTypeWriteBack
+                                                               : kCacheTypeUncached;
 }
 
-void raise(Hypervisor& hypervisor, VirtualProcessor& vp, MessageType type,
-           std::span<const std::byte> payload) {
-  Partition* parent = vp.partition.parent;
-  machine::trace(kInterceptRaised, machine::Track::kPartition,
-                 static_cast<std::uint64_t>(vp.partition.id), static_cast<std::uint64_t>(type),
-                 static_cast<std::uint64_t>(vp.index));
-  if (parent == nullptr) {
-    machine::stop(kStopRootCrashed);
+/// The registers that end the messages of memory accesses and of exceptions.
+template <class Message>
+void fill_registers(const VirtualProcessor& vp, Message& message) {
+  message.ds = vtx::read_segment(vtx::SegmentName::kDs);
+  message.ss = vtx::read_segment(vtx::SegmentName::kSs);
+  for (std::size_t index = 0; index < message.general.size(); ++index) {
+    message.general[index] = vp.context.general_register(static_cast<std::uint8_t>(index));
   }
-  {
-    const machine::LockGuard guard(vp.lock);
-    vp.suspend.intercept = true;
-  }
-  vp.changed = true;
-  const machine::LockGuard guard(hypervisor.communication_lock);
-  take_back_last_message(*parent, vp);
-  INVARIANT(payload.size() <= vp.records.intercept_payload.size());
-  std::memcpy(vp.records.intercept_payload.data(), payload.data(), payload.size());
-  vp.intercept_entry.header = MessageHeader{};
-  vp.intercept_entry.header.type = type;
-  vp.intercept_entry.header.payload_size = static_cast<std::uint8_t>(payload.size());
-  vp.intercept_entry.header.origination = static_cast<std::uint64_t>(vp.partition.id);
-  vp.intercept_owner.set_busy(kInterceptBuffer);
-  VirtualProcessor* target = listener(*parent);
-  INVARIANT(target != nullptr);
-  post_message(hypervisor, *target, kInterceptSint, vp.intercept_entry);
-}
-
-template <class Payload>
-void raise(Hypervisor& hypervisor, VirtualProcessor& vp, MessageType type, const Payload& payload) {
-  raise(hypervisor, vp, type, std::as_bytes(std::span(&payload, 1)));
-}
-
-InterceptHeader make_header(const VirtualProcessor& vp, InterceptAccess access,
-                            std::uint32_t instruction_length) {
-  InterceptHeader header;
-  header.vp = vp.index;
-  header.length_and_cr8 =
-      static_cast<std::uint8_t>((instruction_length & 0xF) | (std::uint32_t{vp.apic.cr8()} << 4));
-  header.access = access;
-  std::uint32_t state = vtx::privilege_level();
-  state |= vtx::in_protected_mode() ? InterceptHeader::kCr0Pe : 0;
-  state |= (vtx::read_efer() & machine::x86::kEferLma) != 0 ? InterceptHeader::kEferLma : 0;
-  state |= vp.pending_event.valid ? InterceptHeader::kInterruptionPending : 0;
-  state |= vtx::has_interrupt_shadow() ? InterceptHeader::kInterruptShadow : 0;
-  header.execution_state = static_cast<std::uint16_t>(state);
-  header.cs = vtx::read_segment(vtx::SegmentName::kCs);
-  header.rip = vtx::read_rip();
-  header.rflags = vtx::read_rflags();
-  return header;
 }
 
 MessageType memory_message(bool mapped) {
@@ -110,30 +49,40 @@ void intercept_memory(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_
                                  : violation.write ? InterceptAccess::kWrite
                                                    : InterceptAccess::kRead;
   MemoryIntercept message;
-  message.header = make_header(vp, access, 0);
-  message.cache_type = kCacheTypeWriteBack;
+  message.header = make_intercept_header(vp, access, 0);
+  message.cache_type = cache_type_at(vp.partition, machine::Gpa(gpa).page());
   message.tpr_priority = vp.apic.cr8();
   message.gpa = gpa;
   if (violation.linear_address_valid && violation.translated) {
     message.access_info = MemoryIntercept::kGvaValid | MemoryIntercept::kGvaGpaValid;
     message.gva = vtx::exit_guest_linear_address();
   }
-  raise(hypervisor, vp, memory_message(violation.mapped), message);
+  // While an event is delivered there is no instruction.
+  if (!vp.pending_event.valid && !violation.fetch) {
+    const InstructionBytes fetched = fetch_instruction(vp);
+    message.instruction_byte_count = fetched.count;
+    message.instruction_bytes = fetched.bytes;
+  }
+  fill_registers(vp, message);
+  raise_intercept(hypervisor, vp, memory_message(violation.mapped), message);
 }
 
 void intercept_parameter_access(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_t gpa,
                                 InterceptAccess access) {
   MemoryIntercept message;
-  message.header = make_header(vp, access, 0);
-  message.cache_type = kCacheTypeWriteBack;
+  message.header = make_intercept_header(vp, access, 0);
+  message.cache_type = cache_type_at(vp.partition, machine::Gpa(gpa).page());
+  message.tpr_priority = vp.apic.cr8();
   message.gpa = gpa;
-  raise(hypervisor, vp, memory_message(false), message);
+  fill_registers(vp, message);
+  raise_intercept(hypervisor, vp, memory_message(is_mapped(vp.partition, gpa)), message);
 }
 
 void intercept_io(Hypervisor& hypervisor, VirtualProcessor& vp, const vtx::IoExit& access) {
   IoPortIntercept message;
-  message.header = make_header(vp, access.in ? InterceptAccess::kRead : InterceptAccess::kWrite,
-                               vtx::exit_instruction_length());
+  message.header =
+      make_intercept_header(vp, access.in ? InterceptAccess::kRead : InterceptAccess::kWrite,
+                            vtx::exit_instruction_length());
   message.port = access.port;
   message.access_info =
       static_cast<std::uint8_t>(access.size_bytes | (access.string ? IoPortIntercept::kString : 0) |
@@ -141,28 +90,32 @@ void intercept_io(Hypervisor& hypervisor, VirtualProcessor& vp, const vtx::IoExi
   const machine::GuestRegisters& registers = vp.context.registers();
   message.rax = registers.rax;
   if (access.string) {
+    const InstructionBytes fetched = fetch_instruction(vp);
+    message.instruction_byte_count = fetched.count;
+    message.instruction_bytes = fetched.bytes;
     message.ds = vtx::read_segment(vtx::SegmentName::kDs);
     message.es = vtx::read_segment(vtx::SegmentName::kEs);
     message.rcx = registers.rcx;
     message.rsi = registers.rsi;
     message.rdi = registers.rdi;
   }
-  raise(hypervisor, vp, MessageType::kX64IoPortIntercept, message);
+  raise_intercept(hypervisor, vp, MessageType::kX64IoPortIntercept, message);
 }
 
 void intercept_msr(Hypervisor& hypervisor, VirtualProcessor& vp, InterceptAccess access) {
   MsrIntercept message;
-  message.header = make_header(vp, access, vtx::exit_instruction_length());
+  message.header = make_intercept_header(vp, access, vtx::exit_instruction_length());
   message.msr = static_cast<std::uint32_t>(vp.context.registers().rcx);
   message.rdx = vp.context.registers().rdx;
   message.rax = vp.context.registers().rax;
-  raise(hypervisor, vp, MessageType::kX64MsrIntercept, message);
+  raise_intercept(hypervisor, vp, MessageType::kX64MsrIntercept, message);
 }
 
 void intercept_cpuid(Hypervisor& hypervisor, VirtualProcessor& vp,
                      const machine::CpuidResult& default_result) {
   CpuidIntercept message;
-  message.header = make_header(vp, InterceptAccess::kExecute, vtx::exit_instruction_length());
+  message.header =
+      make_intercept_header(vp, InterceptAccess::kExecute, vtx::exit_instruction_length());
   message.rax = vp.context.registers().rax;
   message.rcx = vp.context.registers().rcx;
   message.rdx = vp.context.registers().rdx;
@@ -171,19 +124,19 @@ void intercept_cpuid(Hypervisor& hypervisor, VirtualProcessor& vp,
   message.default_rcx = default_result.ecx;
   message.default_rdx = default_result.edx;
   message.default_rbx = default_result.ebx;
-  raise(hypervisor, vp, MessageType::kX64CpuidIntercept, message);
+  raise_intercept(hypervisor, vp, MessageType::kX64CpuidIntercept, message);
 }
 
 void intercept_unrecoverable_exception(Hypervisor& hypervisor, VirtualProcessor& vp) {
   BareIntercept message;
-  message.header = make_header(vp, InterceptAccess::kExecute, 0);
-  raise(hypervisor, vp, MessageType::kUnrecoverableException, message);
+  message.header = make_intercept_header(vp, InterceptAccess::kExecute, 0);
+  raise_intercept(hypervisor, vp, MessageType::kUnrecoverableException, message);
 }
 
 void intercept_invalid_register_value(Hypervisor& hypervisor, VirtualProcessor& vp) {
   InvalidVpRegisterValueMessage message;
   message.vp = vp.index;
-  raise(hypervisor, vp, MessageType::kInvalidVpRegisterValue, message);
+  raise_intercept(hypervisor, vp, MessageType::kInvalidVpRegisterValue, message);
 }
 
 void intercept_unsupported_feature(Hypervisor& hypervisor, VirtualProcessor& vp,
@@ -191,7 +144,72 @@ void intercept_unsupported_feature(Hypervisor& hypervisor, VirtualProcessor& vp,
   UnsupportedFeatureMessage message;
   message.vp = vp.index;
   message.code = code;
-  raise(hypervisor, vp, MessageType::kUnsupportedFeature, message);
+  raise_intercept(hypervisor, vp, MessageType::kUnsupportedFeature, message);
+}
+
+void intercept_exception(Hypervisor& hypervisor, VirtualProcessor& vp, const vtx::Event& exception,
+                         std::uint64_t parameter) {
+  const bool software = vtx::is_software_event(exception.type);
+  ExceptionIntercept message;
+  message.header = make_intercept_header(vp, InterceptAccess::kExecute,
+                                         software ? vtx::exit_instruction_length() : 0);
+  message.vector = exception.vector;
+  message.info = static_cast<std::uint8_t>(
+      (exception.has_error_code ? ExceptionIntercept::kErrorCodeValid : 0) |
+      (software ? ExceptionIntercept::kSoftware : 0));
+  message.error_code = exception.error_code;
+  message.parameter = parameter;
+  if (!vp.pending_event.valid) {
+    const InstructionBytes fetched = fetch_instruction(vp);
+    message.instruction_byte_count = fetched.count;
+    message.instruction_bytes = fetched.bytes;
+  }
+  fill_registers(vp, message);
+  raise_intercept(hypervisor, vp, MessageType::kExceptionIntercept, message);
+}
+
+void intercept_hypercall(Hypervisor& hypervisor, VirtualProcessor& vp) {
+  HypercallIntercept message;
+  message.header =
+      make_intercept_header(vp, InterceptAccess::kExecute, vtx::exit_instruction_length());
+  const machine::GuestRegisters& registers = vp.context.registers();
+  message.rax = registers.rax;
+  message.rbx = registers.rbx;
+  message.rcx = registers.rcx;
+  message.rdx = registers.rdx;
+  message.r8 = registers.r8;
+  message.rsi = registers.rsi;
+  message.rdi = registers.rdi;
+  for (std::uint32_t index = 0; index < message.xmm.size(); ++index) {
+    const auto name =
+        static_cast<RegisterName>(static_cast<std::uint32_t>(RegisterName::kXmm0) + index);
+    message.xmm[index] = read_register(hypervisor, vp, name).value_or(RegisterValue{});
+  }
+  raise_intercept(hypervisor, vp, MessageType::kHypercallIntercept, message);
+}
+
+void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, InterruptionType type) {
+  InterruptionDeliverable message;
+  message.header = make_intercept_header(vp, InterceptAccess::kExecute, 0);
+  message.type = static_cast<std::uint8_t>(type);
+  raise_intercept(hypervisor, vp, MessageType::kX64InterruptionDeliverable, message);
+}
+
+void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, SintSet sints) {
+  SynicSintDeliverable message;
+  message.header = make_intercept_header(vp, InterceptAccess::kExecute, 0);
+  message.sint_mask = sints.bits();
+  raise_intercept(hypervisor, vp, MessageType::kSynicSintDeliverable, message);
+}
+
+void intercept_startup(Hypervisor& hypervisor, VirtualProcessor& vp, VpIndex target,
+                       std::uint8_t vector) {
+  SipiIntercept message;
+  message.header =
+      make_intercept_header(vp, InterceptAccess::kWrite, vtx::exit_instruction_length());
+  message.target_vp = target;
+  message.vector = vector;
+  raise_intercept(hypervisor, vp, MessageType::kX64SipiIntercept, message);
 }
 
 void report_end_of_interrupt(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint8_t vector) {
@@ -200,7 +218,7 @@ void report_end_of_interrupt(Hypervisor& hypervisor, VirtualProcessor& vp, std::
     return;
   }
   const machine::LockGuard guard(hypervisor.communication_lock);
-  VirtualProcessor* const target = listener(*parent);
+  VirtualProcessor* const target = intercept_listener(*parent);
   INVARIANT(target != nullptr);
   QueuedMessage& message = vp.ended_interrupts.message();
   message.header.origination = static_cast<std::uint64_t>(vp.partition.id);

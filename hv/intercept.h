@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "hv/synic/synic.h"
 #include "hv/tlfs/intercepts.h"
 #include "hv/vtx/exit.h"
 #include "machine/common.h"
@@ -30,6 +31,17 @@ void intercept_unrecoverable_exception(Hypervisor& hypervisor, VirtualProcessor&
 void intercept_invalid_register_value(Hypervisor& hypervisor, VirtualProcessor& vp);
 void intercept_unsupported_feature(Hypervisor& hypervisor, VirtualProcessor& vp,
                                    std::uint32_t code);
+/// `parameter`: CR2 of a page fault, DR6 of a debug exception.
+void intercept_exception(Hypervisor& hypervisor, VirtualProcessor& vp, const vtx::Event& exception,
+                         std::uint64_t parameter);
+/// A hypercall that is the parent's to answer; nothing of it was done.
+void intercept_hypercall(Hypervisor& hypervisor, VirtualProcessor& vp);
+/// What the parent waits for with the register DeliverabilityNotifications.
+void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, InterruptionType type);
+void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, SintSet sints);
+/// A startup IPI; kVpIndexAny for more than one target.
+void intercept_startup(Hypervisor& hypervisor, VirtualProcessor& vp, VpIndex target,
+                       std::uint8_t vector);
 /// A level-triggered interrupt ended: the parent is told, and nobody waits. Takes the communication
 /// lock.
 void report_end_of_interrupt(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint8_t vector);

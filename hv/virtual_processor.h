@@ -87,6 +87,8 @@ class VirtualProcessor final : public Schedulable {
   bool changed = true;
   /// It executed HLT.
   bool halts = false;
+  /// The PendingEvent registers may have something.
+  bool events_asked_for = false;
 
   machine::SpinLock lock{kVirtualProcessorRank};
   // --- Under the lock --------------------------------------------------------
@@ -108,6 +110,8 @@ class VirtualProcessor final : public Schedulable {
   bool offers_lazy_end = false;
   /// Its parent holds a translation: nobody else may flush its TLB (register InterceptSuspend).
   bool tlb_flush_inhibited = false;
+  /// The register DeliverabilityNotifications has something.
+  bool deliverability_awaited = false;
 
   /// What its parent has yet to hear of; see intercept.h.
   EndedInterrupts ended_interrupts{index};

@@ -195,7 +195,9 @@ CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uin
     CallOutcome outcome;
     while (outcome.completed < count && outcome.status == Status::kSuccess) {
       const RegisterAssignment& element = elements[outcome.completed];
-      outcome.status = write_register(context.hypervisor, vp, element.name, element.value);
+      outcome.status = element.reserved == std::array<std::uint32_t, 3>{}
+                           ? write_register(context.hypervisor, vp, element.name, element.value)
+                           : Status::kInvalidParameter;
       outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
     }
     return outcome;

@@ -92,6 +92,8 @@ bool may_access(const MsrAccess& access, const MsrDescription& entry) {
 
 std::span<const MsrDescription> msr_table() { return kMsrs; }
 
+const MsrDescription* find_guest_msr(std::uint32_t number) { return find(number); }
+
 std::expected<std::uint64_t, MsrFailure> read_guest_msr(const MsrAccess& access) {
   const MsrDescription* entry = find(access.msr);
   // Without the privilege the MSR is the parent's to emulate (TLFS "Partition Privilege Flags").

@@ -50,6 +50,9 @@ struct MsrDescription {
 /// In ascending order of numbers.
 [[nodiscard]] std::span<const MsrDescription> msr_table();
 
+/// Null: the hypervisor does not have it.
+[[nodiscard]] const MsrDescription* find_guest_msr(std::uint32_t number);
+
 [[nodiscard]] std::expected<std::uint64_t, MsrFailure> read_guest_msr(const MsrAccess& access);
 [[nodiscard]] std::expected<void, MsrFailure> write_guest_msr(const MsrAccess& access,
                                                               std::uint64_t value);

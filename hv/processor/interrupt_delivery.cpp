@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "hv/hypervisor.h"
+#include "hv/processor/asked_events.h"
 #include "hv/processor/lazy_end_of_interrupt.h"
 #include "hv/vtx/event_injection.h"
 #include "hv/vtx/guest_context.h"
@@ -64,6 +65,9 @@ std::uint8_t take_external(VirtualProcessor& vp) {
 }
 
 void choose_event(VirtualProcessor& vp) {
+  if (vp.events_asked_for) {
+    take_asked_events(vp);
+  }
   if (!vp.pending_event.valid && vp.nmi_pending && !vtx::nmis_blocked() &&
       !vtx::has_interrupt_shadow()) {
     vp.nmi_pending = false;
@@ -85,6 +89,7 @@ void choose_event(VirtualProcessor& vp) {
         .type = vtx::EventType::kExternalInterrupt, .vector = vector, .valid = true};
     waiting = has_external(vp) || vp.apic.deliverable().has_value();
   }
+  waiting = waiting || awaits_interrupt_window(vp);
   if (waiting != vp.interrupt_window) {
     vtx::set_interrupt_window_exiting(waiting);
     vp.interrupt_window = waiting;
@@ -123,7 +128,7 @@ void carry_out_startup(VirtualProcessor& vp) {
 
 /// Whether an interrupt would wake it from HLT or idle.
 bool is_woken(const VirtualProcessor& vp) {
-  if (vp.nmi_pending || vp.pending_event.valid) {
+  if (vp.nmi_pending || vp.pending_event.valid || vp.events_asked_for) {
     return true;
   }
   if (!has_external(vp) && !vp.apic.deliverable().has_value()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hv/hypervisor.h"
+#include "hv/processor/asked_events.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/processor/physical_apic.h"
 #include "hv/vtx/event_injection.h"
@@ -169,7 +170,11 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   }
   if (vp.changed || now >= vp.look_again_at) {
     vp.changed = false;
-    if (!prepare_to_run(vp, now)) {
+    const bool ready = prepare_to_run(vp, now);
+    if (vp.deliverability_awaited && report_deliverability(hypervisor_, vp)) {
+      return Next::kPutDownStopped;
+    }
+    if (!ready) {
       return Next::kPutDownStopped;
     }
   }

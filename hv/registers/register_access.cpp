@@ -6,7 +6,9 @@
 #include "hv/hypervisor.h"
 #include "hv/msr/msr_table.h"
 #include "hv/partition_time.h"
+#include "hv/processor/register_page.h"
 #include "hv/registers/extended_registers.h"
+#include "hv/registers/parent_registers.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -22,6 +24,13 @@ constexpr std::uint32_t number(RegisterName name) { return static_cast<std::uint
 constexpr bool is_between(RegisterName name, RegisterName first, RegisterName last) {
   return number(name) >= number(first) && number(name) <= number(last);
 }
+
+// MSRs that have names in the interface, and are readable if the MSR table has them.
+constexpr std::uint32_t kMsrSpecCtrl = 0x48;
+constexpr std::uint32_t kMsrPredCmd = 0x49;
+constexpr std::uint32_t kMsrXss = 0xDA0;
+constexpr std::uint32_t kMsrStar = 0xC000'0081;
+constexpr std::uint32_t kMsrTscAux = 0xC000'0103;
 
 /// The MSR that a register stands for, if the hypervisor keeps it as one.
 std::optional<std::uint32_t> msr_of(RegisterName name) {
@@ -55,6 +64,21 @@ std::optional<std::uint32_t> msr_of(RegisterName name) {
       return x86::kMsrSysenterEip;
     case RegisterName::kSysenterEsp:
       return x86::kMsrSysenterEsp;
+    case RegisterName::kKernelGsBase:
+      return x86::kMsrKernelGsBase;
+    case RegisterName::kStar:
+    case RegisterName::kLstar:
+    case RegisterName::kCstar:
+    case RegisterName::kSfmask:
+      return kMsrStar + (number(name) - number(RegisterName::kStar));
+    case RegisterName::kTscAux:
+      return kMsrTscAux;
+    case RegisterName::kSpecCtrl:
+      return kMsrSpecCtrl;
+    case RegisterName::kPredCmd:
+      return kMsrPredCmd;
+    case RegisterName::kXss:
+      return kMsrXss;
     case RegisterName::kTscDeadline:
       return x86::kMsrTscDeadline;
     case RegisterName::kVpRuntime:
@@ -91,6 +115,12 @@ std::uint64_t activity_state(VirtualProcessor& vp) {
   return (vp.suspend.startup ? kActivityStartupSuspend : 0) |
          (vp.suspend.halt ? kActivityHaltSuspend : 0) |
          (vp.suspend.idle ? kActivityIdleSuspend : 0);
+}
+
+std::uint64_t intercept_suspend(VirtualProcessor& vp) {
+  const machine::LockGuard guard(vp.lock);
+  return (vp.suspend.intercept ? kSuspended : 0) |
+         (vp.tlb_flush_inhibited ? kInterceptSuspendTlbFlushInhibit : 0);
 }
 
 std::uint64_t pending_interruption(const vtx::Event& event) {
@@ -131,10 +161,8 @@ std::optional<std::uint64_t> read_number(VirtualProcessor& vp, RegisterName name
       const machine::LockGuard guard(vp.lock);
       return vp.suspend.explicitly ? kSuspended : 0;
     }
-    case RegisterName::kInterceptSuspend: {
-      const machine::LockGuard guard(vp.lock);
-      return vp.suspend.intercept ? kSuspended : 0;
-    }
+    case RegisterName::kInterceptSuspend:
+      return intercept_suspend(vp);
     case RegisterName::kInternalActivityState:
       return activity_state(vp);
     case RegisterName::kPendingInterruption:
@@ -174,33 +202,45 @@ std::optional<std::uint64_t> read_number(VirtualProcessor& vp, RegisterName name
 /// Bits of RFLAGS that software may choose, and bit 1, which is always set.
 constexpr std::uint64_t kRflagsBits = 0x3F'7FD7;
 
+/// Of the register InterceptSuspend nobody but the hypervisor sets a bit (TLFS "Intercepts").
+bool write_intercept_suspend(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_t value) {
+  const std::uint64_t before = intercept_suspend(vp);
+  if ((value & ~before) != 0) {
+    return false;
+  }
+  if ((before & ~value & kInterceptSuspendTlbFlushInhibit) != 0) {
+    end_flush_inhibition(hypervisor, vp);
+  }
+  if ((before & ~value & kSuspended) != 0) {
+    take_register_page(hypervisor, vp);
+    {
+      const machine::LockGuard guard(vp.lock);
+      vp.suspend.intercept = false;
+    }
+    hypervisor.notify(vp);
+  }
+  return true;
+}
+
 bool write_suspension(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
                       std::uint64_t value) {
+  constexpr std::uint64_t kActivities =
+      kActivityStartupSuspend | kActivityHaltSuspend | kActivityIdleSuspend;
+  if (name == RegisterName::kInterceptSuspend) {
+    return write_intercept_suspend(hypervisor, vp, value);
+  }
+  if ((value & ~(name == RegisterName::kExplicitSuspend ? kSuspended : kActivities)) != 0) {
+    return false;
+  }
   {
     const machine::LockGuard guard(vp.lock);
-    switch (name) {
-      case RegisterName::kExplicitSuspend:
-        if (value > kSuspended) {
-          return false;
-        }
-        vp.suspend.explicitly = value != 0;
-        break;
-      case RegisterName::kInterceptSuspend:
-        // Only the hypervisor sets it (TLFS "Intercepts").
-        if ((value & ~kInterceptSuspendTlbFlushInhibit) != 0) {
-          return false;
-        }
-        vp.suspend.intercept = false;
-        break;
-      default:
-        if ((value & ~(kActivityStartupSuspend | kActivityHaltSuspend | kActivityIdleSuspend)) !=
-            0) {
-          return false;
-        }
-        vp.suspend.startup = (value & kActivityStartupSuspend) != 0;
-        vp.suspend.halt = (value & kActivityHaltSuspend) != 0;
-        vp.suspend.idle = (value & kActivityIdleSuspend) != 0;
-        break;
+    if (name == RegisterName::kExplicitSuspend) {
+      vp.suspend.explicitly = value != 0;
+    } else {
+      vp.suspend.startup = (value & kActivityStartupSuspend) != 0;
+      vp.suspend.halt = (value & kActivityHaltSuspend) != 0;
+      vp.suspend.idle = (value & kActivityIdleSuspend) != 0;
+      vp.halts = false;
     }
   }
   if (name == RegisterName::kExplicitSuspend) {
@@ -229,8 +269,45 @@ bool write_cr8(VirtualProcessor& vp, std::uint64_t value) {
   return true;
 }
 
-bool write_number(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
-                  std::uint64_t value) {
+Status write_msr_register(const MsrAccess& access, std::uint64_t value) {
+  const auto written = write_guest_msr(access, value);
+  if (written) {
+    return Status::kSuccess;
+  }
+  if (written.error() == MsrFailure::kUnknown) {
+    return Status::kUnknownRegisterName;
+  }
+  const MsrDescription* const msr = find_guest_msr(access.msr);
+  return msr->write == nullptr ? Status::kInvalidParameter : Status::kInvalidRegisterValue;
+}
+
+/// The APIC id that a VP has until its guest changes something about it: no other VP has it, and
+/// this one has not run.
+bool write_initial_apic_id(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint64_t value) {
+  constexpr std::uint64_t kBroadcast = 0xFFFF'FFFF;
+  if (value >= kBroadcast) {
+    return false;
+  }
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  for (VirtualProcessor* other : vp.partition.vps) {
+    if (other != nullptr && other != &vp) {
+      const machine::LockGuard other_guard(other->lock);
+      if (other->apic.id() == value) {
+        return false;
+      }
+    }
+  }
+  const machine::LockGuard vp_guard(vp.lock);
+  if (!vp.suspend.explicitly) {
+    return vp.apic.id() == value;
+  }
+  vp.apic.reset(static_cast<std::uint32_t>(value));
+  return true;
+}
+
+/// Nothing if there is no such register; false if it does not take the value.
+std::optional<bool> write_number(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
+                                 std::uint64_t value) {
   const vtx::Capabilities& capabilities = this_processor().capabilities();
   switch (name) {
     case RegisterName::kExplicitSuspend:
@@ -265,11 +342,13 @@ bool write_number(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName nam
     case RegisterName::kDr7:
       vtx::write_dr7(value);
       return true;
+    case RegisterName::kInitialApicId:
+      return write_initial_apic_id(hypervisor, vp, value);
     case RegisterName::kCrashCtl:
       vp.partition.crash_control.store(value);
       return true;
     default:
-      return false;
+      return std::nullopt;
   }
 }
 
@@ -301,14 +380,18 @@ RegisterResult read_register(Hypervisor& hypervisor, VirtualProcessor& vp, Regis
   if (const auto msr = msr_of(name)) {
     const auto value = read_guest_msr({hypervisor, vp, *msr, true});
     if (!value) {
-      return std::unexpected(Status::kInvalidParameter);
+      return std::unexpected(value.error() == MsrFailure::kUnknown ? Status::kUnknownRegisterName
+                                                                   : Status::kInvalidParameter);
     }
     return from_number(*value);
   }
   if (const auto value = read_number(vp, name)) {
     return from_number(*value);
   }
-  return std::unexpected(Status::kInvalidParameter);
+  if (const auto value = read_parent_register(hypervisor, vp, name)) {
+    return *value;
+  }
+  return std::unexpected(Status::kUnknownRegisterName);
 }
 
 Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
@@ -320,7 +403,8 @@ Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName
     return Status::kSuccess;
   }
   if (is_extended_register(name)) {
-    return write_extended_register(vp, name, value) ? Status::kSuccess : Status::kInvalidParameter;
+    return write_extended_register(vp, name, value) ? Status::kSuccess
+                                                    : Status::kInvalidRegisterValue;
   }
   if (const auto segment = segment_of(name)) {
     vtx::write_segment(*segment, std::bit_cast<SegmentRegister>(value));
@@ -331,11 +415,12 @@ Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName
     return Status::kSuccess;
   }
   if (const auto msr = msr_of(name)) {
-    const auto written = write_guest_msr({hypervisor, vp, *msr, true}, value.low);
-    return written ? Status::kSuccess : Status::kInvalidParameter;
+    return write_msr_register({hypervisor, vp, *msr, true}, value.low);
   }
-  return write_number(hypervisor, vp, name, value.low) ? Status::kSuccess
-                                                       : Status::kInvalidParameter;
+  if (const auto written = write_number(hypervisor, vp, name, value.low)) {
+    return *written ? Status::kSuccess : Status::kInvalidRegisterValue;
+  }
+  return write_parent_register(hypervisor, vp, name, value).value_or(Status::kUnknownRegisterName);
 }
 
 bool is_legal_initial_context(const InitialVpContext& initial) {

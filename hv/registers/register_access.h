@@ -13,12 +13,13 @@ namespace hv {
 class Hypervisor;
 class VirtualProcessor;
 
-/// kInvalidParameter for a name that the hypervisor does not have.
+/// kUnknownRegisterName for a name that the hypervisor does not have; kInvalidParameter for a
+/// register that cannot be read.
 [[nodiscard]] std::expected<RegisterValue, Status> read_register(Hypervisor& hypervisor,
                                                                  VirtualProcessor& vp,
                                                                  RegisterName name);
-/// kInvalidParameter, and nothing changed, for such a name, for a register that is read-only, and
-/// for a value that the register does not take.
+/// kUnknownRegisterName, kInvalidParameter for a register that is read-only, kInvalidRegisterValue
+/// for a value that it does not take; nothing has changed then.
 [[nodiscard]] Status write_register(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
                                     const RegisterValue& value);
 

@@ -155,6 +155,17 @@ Status Synic::post_at_once(std::uint32_t sint, const QueuedMessage& message, Sin
   return Status::kSuccess;
 }
 
+SintSet Synic::free_slots(SintSet wanted) const {
+  SintSet found;
+  for (std::uint32_t sint = 0; sint < kSintCount; ++sint) {
+    if (wanted.has(sint) && accepts_messages(sint) && slot_is_free(slot_address(sint)) &&
+        !is_queued(sint)) {
+      found.add(sint);
+    }
+  }
+  return found;
+}
+
 SintSet Synic::deliver(std::uint64_t now_100ns) {
   SintSet interrupts;
   for (std::uint32_t sint = 0; queued_ >> sint != 0; ++sint) {

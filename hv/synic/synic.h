@@ -28,6 +28,7 @@ namespace hv {
 class SintSet {
  public:
   constexpr SintSet() = default;
+  constexpr explicit SintSet(std::uint16_t bits) : bits_(bits) {}
   [[nodiscard]] constexpr std::uint16_t bits() const { return bits_; }
   [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
   [[nodiscard]] constexpr bool has(std::uint32_t sint) const { return ((bits_ >> sint) & 1) != 0; }
@@ -106,6 +107,9 @@ class Synic {
   /// then has the flag that makes the guest write EOM.
   [[nodiscard]] Status post_at_once(std::uint32_t sint, const QueuedMessage& message,
                                     SintSet& interrupts);
+  /// Of `wanted`, those whose slot is empty and for which nothing is queued, if this processor is a
+  /// target for messages; the slots of the others have the flag that makes the guest write EOM.
+  [[nodiscard]] SintSet free_slots(SintSet wanted) const;
   [[nodiscard]] bool any_queued() const { return queued_ != 0; }
   [[nodiscard]] bool is_queued(std::uint32_t sint) const { return ((queued_ >> sint) & 1) != 0; }
 

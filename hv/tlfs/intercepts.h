@@ -41,6 +41,7 @@ struct InterceptHeader {
   static constexpr std::uint16_t kCr0Pe = 1u << 2;
   static constexpr std::uint16_t kCr0Am = 1u << 3;
   static constexpr std::uint16_t kEferLma = 1u << 4;
+  static constexpr std::uint16_t kDebugActive = 1u << 5;
   static constexpr std::uint16_t kInterruptionPending = 1u << 6;
   static constexpr std::uint16_t kInterruptShadow = 1u << 12;
 
@@ -77,8 +78,14 @@ struct MemoryIntercept {
   std::uint64_t gva = 0;
   std::uint64_t gpa = 0;
   std::array<std::uint8_t, 16> instruction_bytes{};
+  SegmentRegister ds;
+  SegmentRegister ss;
+  /// RAX to R15, in the numbering of the instruction set.
+  std::array<std::uint64_t, 16> general{};
 };
-static_assert(sizeof(MemoryIntercept) == 80);
+static_assert(sizeof(MemoryIntercept) == 240);
+static_assert(offsetof(MemoryIntercept, ds) == 80);
+static_assert(offsetof(MemoryIntercept, general) == 112);
 static_assert(offsetof(MemoryIntercept, cache_type) == 40);
 static_assert(offsetof(MemoryIntercept, access_info) == 45);
 static_assert(offsetof(MemoryIntercept, gva) == 48);
@@ -161,6 +168,25 @@ struct BareIntercept {
   InterceptHeader header;
 };
 static_assert(sizeof(BareIntercept) == 40);
+
+/// A call that the parent answers. Of the 128-bit registers, what a fast call passes.
+struct HypercallIntercept {
+  InterceptHeader header;
+  std::uint64_t rax = 0;
+  std::uint64_t rbx = 0;
+  std::uint64_t rcx = 0;
+  std::uint64_t rdx = 0;
+  std::uint64_t r8 = 0;
+  std::uint64_t rsi = 0;
+  std::uint64_t rdi = 0;
+  std::array<RegisterValue, 6> xmm{};
+  std::uint32_t flags = 0;
+  std::array<std::uint32_t, 3> reserved{};
+};
+static_assert(sizeof(HypercallIntercept) == 208);
+static_assert(offsetof(HypercallIntercept, rax) == 40);
+static_assert(offsetof(HypercallIntercept, xmm) == 96);
+static_assert(offsetof(HypercallIntercept, flags) == 192);
 
 struct InterruptionDeliverable {
   InterceptHeader header;

@@ -138,4 +138,28 @@ inline constexpr std::uint64_t kPendingEventTypeException = 0;
 inline constexpr std::uint64_t kPendingEventTypeExtInt = 5;
 inline constexpr std::uint64_t kPendingEventDeliverErrorCode = 1u << 8;
 
+/// Registers PendingEvent0 and 1: an exception with its vector in 31:16, its error code in 63:32
+/// and its parameter (CR2 of a page fault) above; or an external interrupt with its vector in 15:8.
+struct PendingEvent {
+  RegisterValue value;
+  [[nodiscard]] constexpr bool pending() const { return (value.low & kPendingEventPresent) != 0; }
+  [[nodiscard]] constexpr std::uint64_t type() const {
+    return (value.low >> kPendingEventTypeShift) & 7;
+  }
+  [[nodiscard]] constexpr bool deliver_error_code() const {
+    return (value.low & kPendingEventDeliverErrorCode) != 0;
+  }
+  [[nodiscard]] constexpr std::uint16_t vector() const {
+    return static_cast<std::uint16_t>(value.low >> 16);
+  }
+  [[nodiscard]] constexpr std::uint32_t error_code() const {
+    return static_cast<std::uint32_t>(value.low >> 32);
+  }
+  [[nodiscard]] constexpr std::uint64_t parameter() const { return value.high; }
+  [[nodiscard]] constexpr std::uint8_t external_vector() const {
+    return static_cast<std::uint8_t>(value.low >> 8);
+  }
+};
+static_assert(sizeof(PendingEvent) == 16);
+
 }  // namespace hv

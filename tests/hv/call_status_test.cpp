@@ -259,7 +259,7 @@ void misuse_registers() {
   };
   GUEST_CHECK(get(kNobody, 0, hv::RegisterName::kRip) == Status::kInvalidPartitionId);
   GUEST_CHECK(get(child.id, 9, hv::RegisterName::kRip) == Status::kInvalidVpIndex);
-  GUEST_CHECK(get(child.id, 0, hv::RegisterName{0x123456}) == Status::kInvalidParameter);
+  GUEST_CHECK(get(child.id, 0, hv::RegisterName{0x123456}) == Status::kUnknownRegisterName);
   GUEST_CHECK(get(child.id, 0, hv::RegisterName::kExplicitSuspend) == Status::kSuccess);
   GUEST_CHECK(output<hv::RegisterValue>().low == 1);
   child_maker::set_register(child, 0, hv::RegisterName::kR11, 0x1234'5678'9ABC'DEF0);

@@ -139,14 +139,14 @@ void root_that_sets_registers() {
   const RegisterValue control = registers.get(RegisterName::kXmmControlStatus);
   const std::uint64_t mask = control.high & ~0xFFFF'FFFFull;
   GUEST_CHECK(registers.set(RegisterName::kXmmControlStatus, {0, mask | 0x1'0000}) ==
-              Status::kInvalidParameter);
+              Status::kInvalidRegisterValue);
   GUEST_CHECK(registers.set(RegisterName::kXmmControlStatus, {7, mask | 0x9F80}) ==
               Status::kSuccess);
   GUEST_CHECK((registers.get(RegisterName::kXmmControlStatus) == RegisterValue{7, mask | 0x9F80}));
   for (const std::uint64_t illegal :
        {std::uint64_t{0}, x86::kXcr0Sse, x86::kXcr0X87 | x86::kXcr0Avx,
         kComponents | std::uint64_t{1} << 63}) {
-    GUEST_CHECK(registers.set(RegisterName::kXfem, {illegal, 0}) == Status::kInvalidParameter);
+    GUEST_CHECK(registers.set(RegisterName::kXfem, {illegal, 0}) == Status::kInvalidRegisterValue);
   }
   GUEST_CHECK(registers.set(RegisterName::kXfem, {kComponents, 0}) == Status::kSuccess);
   GUEST_CHECK(registers.get(RegisterName::kXfem).low == kComponents);

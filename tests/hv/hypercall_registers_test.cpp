@@ -101,7 +101,7 @@ void repeat_in_registers() {
   input.names[2] = RegisterName{0x123456};
   block = block_with(input);
   const auto failed = call_fast(control.with_reps(4), block);
-  GUEST_CHECK(failed.status() == Status::kInvalidParameter && failed.reps_completed() == 2);
+  GUEST_CHECK(failed.status() == Status::kUnknownRegisterName && failed.reps_completed() == 2);
   GUEST_CHECK(block[6] == 0);
   // What does not fit.
   FastBlock same = before;

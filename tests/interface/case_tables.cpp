@@ -26,6 +26,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       gpa_access_call_cases(),
       host_access_call_cases(),
       set_property_cases(),
+      register_call_cases(),
       translation_call_cases(),
   };
   return tables;

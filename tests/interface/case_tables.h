@@ -27,6 +27,7 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> gpa_access_call_cases();
 [[nodiscard]] std::span<const CallCase> host_access_call_cases();
 [[nodiscard]] std::span<const CallCase> set_property_cases();
+[[nodiscard]] std::span<const CallCase> register_call_cases();
 [[nodiscard]] std::span<const CallCase> translation_call_cases();
 
 }  // namespace interface_test
