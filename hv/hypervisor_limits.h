@@ -28,6 +28,7 @@ inline constexpr std::uint64_t kGuestPrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kAccessIntrCtrlRegs) |
     static_cast<std::uint64_t>(Privilege::kAccessHypercallMsrs) |
     static_cast<std::uint64_t>(Privilege::kAccessVpIndex) |
+    static_cast<std::uint64_t>(Privilege::kAccessResetReg) |
     static_cast<std::uint64_t>(Privilege::kAccessPartitionReferenceTsc) |
     static_cast<std::uint64_t>(Privilege::kAccessGuestIdleReg) |
     static_cast<std::uint64_t>(Privilege::kAccessFrequencyRegs) |
@@ -38,7 +39,9 @@ inline constexpr std::uint64_t kGuestPrivilegeBits =
 
 /// What a parent may give a child.
 inline constexpr std::uint64_t kGrantablePrivilegeBits =
-    kGuestPrivilegeBits | static_cast<std::uint64_t>(Privilege::kAccessPartitionId) |
+    kGuestPrivilegeBits | static_cast<std::uint64_t>(Privilege::kAccessReenlightenmentControls) |
+    static_cast<std::uint64_t>(Privilege::kAccessTscInvariantControls) |
+    static_cast<std::uint64_t>(Privilege::kAccessPartitionId) |
     static_cast<std::uint64_t>(Privilege::kCreatePort) |
     static_cast<std::uint64_t>(Privilege::kConnectPort) |
     static_cast<std::uint64_t>(Privilege::kAccessVpRegisters);

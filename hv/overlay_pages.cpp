@@ -12,10 +12,11 @@ Status place_overlay(Hypervisor& hypervisor, Partition& partition, OverlayId id,
   {
     const machine::LockGuard space_guard(partition.space_lock);
     GpaSpace& space = *partition.space;
-    if (!where.enabled()) {
-      space.hide_overlay(id);
-    } else if (!space.contains(where.page())) {
+    const bool inside = space.contains(where.page());
+    if (where.enabled() && !inside && id.kind == OverlayKind::kHypercall) {
       status = Status::kInvalidParameter;
+    } else if (!where.enabled() || !inside) {
+      space.hide_overlay(id);
     } else {
       status = space.show_overlay(id, where.page(), page, rights);
     }

@@ -13,7 +13,8 @@ class Hypervisor;
 class Partition;
 
 /// Shows `page` where the register says, moves it there, or hides it. Takes the management lock.
-/// kInvalidParameter for a place outside of the space, kInsufficientMemory: nothing changed.
+/// A place outside of the space hides it, too, but the hypercall page is not put there:
+/// kInvalidParameter. That, and kInsufficientMemory: nothing changed.
 [[nodiscard]] Status place_overlay(Hypervisor& hypervisor, Partition& partition, OverlayId id,
                                    OverlayPageRegister where, machine::Spn page, GpaRights rights);
 

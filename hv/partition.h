@@ -76,6 +76,9 @@ class Partition {
   /// What the guest tells of its end: five numbers, and then the control word.
   std::array<machine::Shared<std::uint64_t>, kMsrCrashP4 - kMsrCrashP0 + 1> crash_parameters{};
   machine::Shared<std::uint64_t> crash_control{0};
+  machine::Shared<std::uint64_t> reenlightenment_control{0};
+  machine::Shared<std::uint64_t> tsc_emulation_control{0};
+  machine::Shared<std::uint64_t> tsc_invariant_control{0};
   /// A bit for each logical processor that may hold translations which are no longer true.
   machine::Shared<std::uint64_t> stale_processors{~0ull};
   static_assert(kMaxLogicalProcessors <= 64);

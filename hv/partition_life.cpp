@@ -84,7 +84,8 @@ void hide_overlays(Hypervisor& hypervisor, VirtualProcessor& vp) {
   }
 }
 
-/// Takes the buffers that somebody's messages have in the queues of a partition back.
+}  // namespace
+
 void drop_messages(Partition& partition, const MessageOwner& owner) {
   for (VirtualProcessor* vp : partition.vps) {
     if (vp != nullptr) {
@@ -93,8 +94,6 @@ void drop_messages(Partition& partition, const MessageOwner& owner) {
     }
   }
 }
-
-}  // namespace
 
 std::uint32_t max_physical_address_bits() {
   const machine::CpuidResult sizes = machine::cpuid(kCpuidAddressSizes, 0);

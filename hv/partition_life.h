@@ -10,6 +10,7 @@
 namespace hv {
 
 class Hypervisor;
+class MessageOwner;
 class Partition;
 class VirtualProcessor;
 
@@ -28,6 +29,10 @@ class VirtualProcessor;
 
 /// Returns everything a stopped virtual processor is made of to the pool.
 void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp);
+
+/// Takes the buffers that somebody's messages have in the queues of a partition back. Under the
+/// communication lock.
+void drop_messages(Partition& partition, const MessageOwner& owner);
 
 /// Returns everything but the pool itself: the VPs are gone. Ports and connections end, both ways.
 void take_partition_apart(Hypervisor& hypervisor, Partition& partition);

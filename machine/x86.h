@@ -127,5 +127,6 @@ inline constexpr std::uint8_t kVectorInvalidOpcode = 6;
 inline constexpr std::uint8_t kVectorDoubleFault = 8;
 inline constexpr std::uint8_t kVectorGeneralProtection = 13;
 inline constexpr std::uint8_t kVectorPageFault = 14;
+inline constexpr std::uint8_t kVectorMachineCheck = 18;
 
 }  // namespace machine::x86

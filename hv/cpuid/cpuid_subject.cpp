@@ -29,6 +29,8 @@ CpuidSubject cpuid_subject(LogicalProcessor& processor, const Partition& partiti
   subject.disabled_features = &partition.properties.disabled_features;
   subject.processors_per_socket = partition.properties.processors_per_socket;
   subject.physical_address_bits = partition.properties.physical_address_bits;
+  subject.hides_invariant_tsc = partition.privileges.has(Privilege::kAccessTscInvariantControls) &&
+                                partition.tsc_invariant_control.load() == 0;
   {
     const machine::LockGuard guard(processor.hypervisor().communication_lock);
     subject.vp_count = partition.vps.count() > 1 ? partition.vps.count() : 1;

@@ -356,12 +356,21 @@ std::optional<Gpn> GpaSpace::overlay_place(OverlayId id) const {
   return overlay != nullptr ? std::optional(overlay->gpn) : std::nullopt;
 }
 
-/// No page counts as mapped here any more. What overlays hide comes back first, so that the tables
-/// say everything.
-void GpaSpace::forget_everything() {
+void GpaSpace::hide_all_overlays() {
   while (const Overlay* const overlay = overlays_.any()) {
     hide_overlay(overlay->id);
   }
+}
+
+std::optional<OverlayKind> GpaSpace::overlay_at(Gpn gpn) const {
+  const Overlay* const overlay = overlays_.visible_at(gpn);
+  return overlay != nullptr ? std::optional(overlay->id.kind) : std::nullopt;
+}
+
+/// No page counts as mapped here any more. What overlays hide comes back first, so that the tables
+/// say everything.
+void GpaSpace::forget_everything() {
+  hide_all_overlays();
   table_.for_each_leaf([this](const EptEntry& leaf, bool large) {
     if (large) {
       --figures_.large_pages;

@@ -122,6 +122,9 @@ class GpaSpace {
                                     GpaRights rights);
   /// Uncovers what is beneath; nothing happens if the overlay is not shown.
   void hide_overlay(OverlayId id);
+  void hide_all_overlays();
+  /// The kind of the overlay that is seen at a page.
+  [[nodiscard]] std::optional<OverlayKind> overlay_at(machine::Gpn gpn) const;
   [[nodiscard]] std::optional<machine::Gpn> overlay_place(OverlayId id) const;
 
   /// Returns every table and record to the pool. Nobody may walk the tables any more.

@@ -93,7 +93,7 @@ WriteResult write_vp_assist(const MsrAccess& access, std::uint64_t value) {
   const OverlayPageRegister wanted(value);
   const Status status =
       show_synic_page(access, OverlayKind::kVpAssist, wanted, access.vp.pages.assist);
-  if (status == Status::kInsufficientMemory) {
+  if (status != Status::kSuccess) {
     return fault();
   }
   const machine::LockGuard guard(access.vp.lock);
@@ -108,10 +108,31 @@ ReadResult read_synic(const MsrAccess& access) {
   return access.vp.synic.read(access.msr);
 }
 
-/// A place outside of the GPA space leaves the page out of the guest's reach, nothing more (TLFS
-/// "SIMP Register").
+/// Puts the page that a SynIC register places there; any other register asks for none.
+Status place_synic_page(const MsrAccess& access, std::uint64_t value) {
+  const VpPages& pages = access.vp.pages;
+  const OverlayPageRegister where(value);
+  switch (access.msr) {
+    case kMsrSimp:
+      return show_synic_page(access, OverlayKind::kMessagePage, where, pages.message);
+    case kMsrSiefp:
+      return show_synic_page(access, OverlayKind::kEventFlagsPage, where, pages.event_flags);
+    case kMsrSirbp:
+      // A child has the register, but nothing to show there.
+      return access.vp.synic.has_event_rings()
+                 ? show_synic_page(access, OverlayKind::kEventRingPage, where, pages.event_ring)
+                 : Status::kSuccess;
+    default:
+      return Status::kSuccess;
+  }
+}
+
+/// The page first: without memory for its place nothing changes.
 WriteResult write_synic(const MsrAccess& access, std::uint64_t value) {
   VirtualProcessor& vp = access.vp;
+  if (place_synic_page(access, value) != Status::kSuccess) {
+    return fault();
+  }
   Synic::WriteEffect effect{};
   {
     const machine::LockGuard guard(vp.lock);
@@ -123,20 +144,9 @@ WriteResult write_synic(const MsrAccess& access, std::uint64_t value) {
     case Synic::WriteEffect::kNone:
       return {};
     case Synic::WriteEffect::kEventRingPage:
-      // A child has the register, but nothing to show there.
-      if (vp.synic.has_event_rings()) {
-        (void)show_synic_page(access, OverlayKind::kEventRingPage, OverlayPageRegister(value),
-                              vp.pages.event_ring);
-      }
       return {};
     case Synic::WriteEffect::kMessagePage:
-      (void)show_synic_page(access, OverlayKind::kMessagePage, OverlayPageRegister(value),
-                            vp.pages.message);
-      break;
     case Synic::WriteEffect::kEventFlagsPage:
-      (void)show_synic_page(access, OverlayKind::kEventFlagsPage, OverlayPageRegister(value),
-                            vp.pages.event_flags);
-      break;
     case Synic::WriteEffect::kDeliver:
       break;
   }

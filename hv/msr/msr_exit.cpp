@@ -16,23 +16,42 @@ bool parent_wants_msr(Partition& partition, std::uint32_t msr) {
   return partition.intercepts.wants_msr(msr);
 }
 
-/// An MSR that the hypervisor does not have: the parent's, or ignored, or #GP. True if the
-/// instruction is complete.
-bool handle_unknown(LogicalProcessor& processor, VirtualProcessor& vp, std::uint32_t msr,
+void inject_general_protection(VirtualProcessor& vp) {
+  vp.pending_event = vtx::hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+}
+
+/// An MSR that the hypervisor does not have, or that this guest may not access: the parent's, or
+/// ignored, or #GP. True if the instruction is complete.
+bool handle_refused(LogicalProcessor& processor, VirtualProcessor& vp, MsrFailure failure,
                     InterceptAccess access) {
+  const auto msr = static_cast<std::uint32_t>(vp.context.registers().rcx);
   if (parent_wants_msr(vp.partition, msr)) {
     intercept_msr(processor.hypervisor(), vp, access);
     return false;
   }
-  if (vp.partition.unimplemented_msr_action.load() == kUnimplementedMsrIgnore) {
+  if (failure == MsrFailure::kUnknown &&
+      vp.partition.unimplemented_msr_action.load() == kUnimplementedMsrIgnore) {
     return true;
   }
-  vp.pending_event = vtx::hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+  inject_general_protection(vp);
   return false;
 }
 
-void inject_general_protection(VirtualProcessor& vp) {
-  vp.pending_event = vtx::hardware_exception(machine::x86::kVectorGeneralProtection, 0);
+/// Whether the instruction is complete although it failed.
+bool handle_failure(LogicalProcessor& processor, VirtualProcessor& vp, MsrFailure failure,
+                    InterceptAccess access) {
+  switch (failure) {
+    case MsrFailure::kUnknown:
+    case MsrFailure::kNoPrivilege:
+      return handle_refused(processor, vp, failure, access);
+    case MsrFailure::kFault:
+      inject_general_protection(vp);
+      return false;
+    case MsrFailure::kAgain:
+    case MsrFailure::kRestarted:
+      return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -41,11 +60,7 @@ void handle_rdmsr(LogicalProcessor& processor, VirtualProcessor& vp) {
   machine::GuestRegisters& registers = vp.context.registers();
   const auto msr = static_cast<std::uint32_t>(registers.rcx);
   const auto value = read_guest_msr({processor.hypervisor(), vp, msr});
-  if (!value && value.error() == MsrFailure::kFault) {
-    inject_general_protection(vp);
-    return;
-  }
-  if (!value && !handle_unknown(processor, vp, msr, InterceptAccess::kRead)) {
+  if (!value && !handle_failure(processor, vp, value.error(), InterceptAccess::kRead)) {
     return;
   }
   registers.rax = value.value_or(0) & kLowHalf;
@@ -58,11 +73,7 @@ void handle_wrmsr(LogicalProcessor& processor, VirtualProcessor& vp) {
   const auto msr = static_cast<std::uint32_t>(registers.rcx);
   const std::uint64_t value = (registers.rdx << 32) | (registers.rax & kLowHalf);
   const auto written = write_guest_msr({processor.hypervisor(), vp, msr}, value);
-  if (!written && written.error() == MsrFailure::kFault) {
-    inject_general_protection(vp);
-    return;
-  }
-  if (!written && !handle_unknown(processor, vp, msr, InterceptAccess::kWrite)) {
+  if (!written && !handle_failure(processor, vp, written.error(), InterceptAccess::kWrite)) {
     return;
   }
   vtx::complete_instruction();

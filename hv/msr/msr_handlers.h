@@ -22,6 +22,8 @@ ReadResult read_hypercall(const MsrAccess& access);
 WriteResult write_hypercall(const MsrAccess& access, std::uint64_t value);
 ReadResult read_vp_index(const MsrAccess& access);
 ReadResult read_zero(const MsrAccess& access);
+/// Of what is not offered: it can be turned off, and is.
+WriteResult write_zero(const MsrAccess& access, std::uint64_t value);
 WriteResult write_ignored(const MsrAccess& access, std::uint64_t value);
 ReadResult read_vp_runtime(const MsrAccess& access);
 ReadResult read_time_ref_count(const MsrAccess& access);
@@ -33,6 +35,13 @@ ReadResult read_crash_parameter(const MsrAccess& access);
 WriteResult write_crash_parameter(const MsrAccess& access, std::uint64_t value);
 ReadResult read_crash_control(const MsrAccess& access);
 WriteResult write_crash_control(const MsrAccess& access, std::uint64_t value);
+WriteResult write_reset(const MsrAccess& access, std::uint64_t value);
+ReadResult read_reenlightenment(const MsrAccess& access);
+WriteResult write_reenlightenment(const MsrAccess& access, std::uint64_t value);
+ReadResult read_tsc_emulation(const MsrAccess& access);
+WriteResult write_tsc_emulation(const MsrAccess& access, std::uint64_t value);
+ReadResult read_tsc_invariant(const MsrAccess& access);
+WriteResult write_tsc_invariant(const MsrAccess& access, std::uint64_t value);
 
 // interrupt_msrs.cpp
 WriteResult write_eoi(const MsrAccess& access, std::uint64_t value);

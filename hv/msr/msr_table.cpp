@@ -1,7 +1,7 @@
 #include "hv/msr/msr_table.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 #include "hv/hypervisor.h"
 #include "hv/msr/msr_handlers.h"
@@ -17,7 +17,7 @@ constexpr std::uint32_t kMsrMicrocodeRevision = 0x8B;
 
 constexpr std::uint64_t bit(Privilege privilege) { return static_cast<std::uint64_t>(privilege); }
 
-constexpr std::array<MsrDescription, 26> kMsrs{{
+constexpr MsrDescription kMsrs[] = {
     {x86::kMsrTsc, x86::kMsrTsc, "IA32_TSC", 0, msr::read_tsc, nullptr},
     {x86::kMsrApicBase, x86::kMsrApicBase, "IA32_APIC_BASE", 0, msr::read_apic_base,
      msr::write_apic_base},
@@ -38,6 +38,8 @@ constexpr std::array<MsrDescription, 26> kMsrs{{
      msr::read_hypercall, msr::write_hypercall},
     {kMsrVpIndex, kMsrVpIndex, "VP_INDEX", bit(Privilege::kAccessVpIndex), msr::read_vp_index,
      nullptr},
+    {kMsrReset, kMsrReset, "RESET", bit(Privilege::kAccessResetReg), msr::read_zero,
+     msr::write_reset},
     {kMsrVpRuntime, kMsrVpRuntime, "VP_RUNTIME", bit(Privilege::kAccessVpRunTimeReg),
      msr::read_vp_runtime, nullptr},
     {kMsrTimeRefCount, kMsrTimeRefCount, "TIME_REF_COUNT",
@@ -47,6 +49,7 @@ constexpr std::array<MsrDescription, 26> kMsrs{{
      msr::write_reference_tsc},
     {kMsrTscFrequency, kMsrApicFrequency, "TSC_FREQUENCY, APIC_FREQUENCY",
      bit(Privilege::kAccessFrequencyRegs), msr::read_frequency, nullptr},
+    {kMsrNpiepConfig, kMsrNpiepConfig, "NPIEP_CONFIG", 0, msr::read_zero, msr::write_zero},
     {kMsrEoi, kMsrEoi, "EOI", bit(Privilege::kAccessIntrCtrlRegs), nullptr, msr::write_eoi},
     {kMsrIcr, kMsrIcr, "ICR", bit(Privilege::kAccessIntrCtrlRegs), msr::read_icr, msr::write_icr},
     {kMsrTpr, kMsrTpr, "TPR", bit(Privilege::kAccessIntrCtrlRegs), msr::read_tpr, msr::write_tpr},
@@ -63,11 +66,22 @@ constexpr std::array<MsrDescription, 26> kMsrs{{
     {kMsrCrashP0, kMsrCrashP4, "CRASH_P0..CRASH_P4", 0, msr::read_crash_parameter,
      msr::write_crash_parameter},
     {kMsrCrashCtl, kMsrCrashCtl, "CRASH_CTL", 0, msr::read_crash_control, msr::write_crash_control},
+    {kMsrReenlightenmentControl, kMsrReenlightenmentControl, "REENLIGHTENMENT_CONTROL",
+     bit(Privilege::kAccessReenlightenmentControls), msr::read_reenlightenment,
+     msr::write_reenlightenment},
+    {kMsrTscEmulationControl, kMsrTscEmulationControl, "TSC_EMULATION_CONTROL",
+     bit(Privilege::kAccessReenlightenmentControls), msr::read_tsc_emulation,
+     msr::write_tsc_emulation},
+    {kMsrTscEmulationStatus, kMsrTscEmulationStatus, "TSC_EMULATION_STATUS",
+     bit(Privilege::kAccessReenlightenmentControls), msr::read_zero, msr::write_zero},
+    {kMsrTscInvariantControl, kMsrTscInvariantControl, "TSC_INVARIANT_CONTROL",
+     bit(Privilege::kAccessTscInvariantControls), msr::read_tsc_invariant,
+     msr::write_tsc_invariant},
     {x86::kMsrEfer, x86::kMsrEfer, "IA32_EFER", 0, msr::read_efer, msr::write_efer},
-}};
+};
 
 constexpr bool is_ascending() {
-  for (std::size_t index = 1; index < kMsrs.size(); ++index) {
+  for (std::size_t index = 1; index < std::size(kMsrs); ++index) {
     if (kMsrs[index].first <= kMsrs[index - 1].last) {
       return false;
     }
@@ -77,15 +91,17 @@ constexpr bool is_ascending() {
 static_assert(is_ascending());
 
 const MsrDescription* find(std::uint32_t number) {
-  const auto* const end = kMsrs.data() + kMsrs.size();
+  const auto* const end = std::end(kMsrs);
   const auto* const found = std::lower_bound(
-      kMsrs.data(), end, number,
+      std::begin(kMsrs), end, number,
       [](const MsrDescription& entry, std::uint32_t key) { return entry.last < key; });
   return found != end && found->first <= number ? found : nullptr;
 }
 
+/// Privileges are for the guest's instructions.
 bool may_access(const MsrAccess& access, const MsrDescription& entry) {
-  return (access.vp.partition.privileges.bits() & entry.privilege) == entry.privilege;
+  return access.as_register ||
+         (access.vp.partition.privileges.bits() & entry.privilege) == entry.privilege;
 }
 
 }  // namespace
@@ -96,9 +112,12 @@ const MsrDescription* find_guest_msr(std::uint32_t number) { return find(number)
 
 std::expected<std::uint64_t, MsrFailure> read_guest_msr(const MsrAccess& access) {
   const MsrDescription* entry = find(access.msr);
-  // Without the privilege the MSR is the parent's to emulate (TLFS "Partition Privilege Flags").
-  if (entry == nullptr || !may_access(access, *entry)) {
+  if (entry == nullptr) {
     return std::unexpected(MsrFailure::kUnknown);
+  }
+  // Without the privilege the MSR is the parent's to emulate (TLFS "Partition Privilege Flags").
+  if (!may_access(access, *entry)) {
+    return std::unexpected(MsrFailure::kNoPrivilege);
   }
   if (entry->read == nullptr) {
     return std::unexpected(MsrFailure::kFault);
@@ -108,8 +127,11 @@ std::expected<std::uint64_t, MsrFailure> read_guest_msr(const MsrAccess& access)
 
 std::expected<void, MsrFailure> write_guest_msr(const MsrAccess& access, std::uint64_t value) {
   const MsrDescription* entry = find(access.msr);
-  if (entry == nullptr || !may_access(access, *entry)) {
+  if (entry == nullptr) {
     return std::unexpected(MsrFailure::kUnknown);
+  }
+  if (!may_access(access, *entry)) {
+    return std::unexpected(MsrFailure::kNoPrivilege);
   }
   if (entry->write == nullptr) {
     return std::unexpected(MsrFailure::kFault);

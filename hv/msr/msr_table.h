@@ -18,10 +18,17 @@ class Hypervisor;
 class VirtualProcessor;
 
 enum class MsrFailure : std::uint8_t {
-  /// The hypervisor does not have this MSR: the parent may want it, else #GP.
+  /// The hypervisor does not have this MSR: the parent may want it, else it is as the partition's
+  /// UnimplementedMsrAction says.
   kUnknown,
+  /// The guest may not access it: the parent may want it, else #GP.
+  kNoPrivilege,
   /// #GP; nothing changed.
   kFault,
+  /// Another processor is in the way for a moment: the guest executes the instruction again.
+  kAgain,
+  /// The instruction has made the processor start anew: there is nothing to complete.
+  kRestarted,
 };
 
 /// On whose behalf, and which. The virtual processor is loaded here, or stopped.

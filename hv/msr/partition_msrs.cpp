@@ -2,6 +2,7 @@
 #include "hv/hypervisor.h"
 #include "hv/msr/msr_handlers.h"
 #include "hv/overlay_pages.h"
+#include "hv/partition_reset.h"
 #include "hv/tlfs/msr.h"
 #include "machine/machine.h"
 
@@ -9,12 +10,15 @@ namespace hv::msr {
 
 ReadResult read_zero(const MsrAccess&) { return 0; }
 WriteResult write_ignored(const MsrAccess&, std::uint64_t) { return {}; }
+WriteResult write_zero(const MsrAccess&, std::uint64_t value) {
+  return value == 0 ? WriteResult() : fault();
+}
 
 ReadResult read_guest_os_id(const MsrAccess& access) {
   return access.vp.partition.guest_os_id.load();
 }
 
-/// TLFS "Guest OS Identity MSR": zero takes the hypercall page away.
+/// TLFS "Guest OS Identity MSR": zero takes the hypercall page away, unless it is locked.
 WriteResult write_guest_os_id(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
   partition.guest_os_id.store(value);
@@ -29,7 +33,7 @@ ReadResult read_hypercall(const MsrAccess& access) {
   return access.vp.partition.hypercall_register.load();
 }
 
-/// Once locked it is as it is until the partition ends (TLFS "Establishing the Hypercall
+/// Once locked it stays as it is until the partition is reset (TLFS "Establishing the Hypercall
 /// Interface").
 WriteResult write_hypercall(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
@@ -79,14 +83,13 @@ ReadResult read_reference_tsc(const MsrAccess& access) {
   return access.vp.partition.reference_tsc_register.load();
 }
 
-/// The page's content does not depend on where it is, and is ready since the partition is. A place
-/// outside of the space leaves the page out of reach (TLFS "Partition Reference TSC Mechanism").
+/// The page's content does not depend on where it is, and is ready since the partition is.
 WriteResult write_reference_tsc(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
   const Status status =
       place_overlay(access.hypervisor, partition, {OverlayKind::kReferenceTsc, VpIndex{0}},
                     OverlayPageRegister(value), partition.reference_tsc_page, GpaRights::read());
-  if (status == Status::kInsufficientMemory) {
+  if (status != Status::kSuccess) {
     return fault();
   }
   partition.reference_tsc_register.store(value);
@@ -118,8 +121,65 @@ WriteResult write_crash_parameter(const MsrAccess& access, std::uint64_t value) 
 ReadResult read_crash_control(const MsrAccess&) { return kCrashNotify | kCrashMessage; }
 
 /// It stays for the parent, who reads it with the partition's registers once the guest has stopped.
+/// A guest tells its end once: what it writes after that does not change the report.
 WriteResult write_crash_control(const MsrAccess& access, std::uint64_t value) {
-  access.vp.partition.crash_control.store(value);
+  if ((value & ~kCrashControlBits) != 0) {
+    return fault();
+  }
+  machine::Shared<std::uint64_t>& control = access.vp.partition.crash_control;
+  if ((control.load() & kCrashNotify) == 0) {
+    control.store(value);
+  }
+  return {};
+}
+
+WriteResult write_reset(const MsrAccess& access, std::uint64_t value) {
+  if ((value & ~kResetPartition) != 0) {
+    return fault();
+  }
+  if (value == 0) {
+    return {};
+  }
+  return std::unexpected(reset_partition(this_processor(), access.vp) ? MsrFailure::kRestarted
+                                                                      : MsrFailure::kAgain);
+}
+
+// The frequency of a partition's time-stamp counter never changes under this hypervisor: guests may
+// ask to be told, and there is nothing to tell (TLFS "Reenlightenment").
+
+ReadResult read_reenlightenment(const MsrAccess& access) {
+  return access.vp.partition.reenlightenment_control.load();
+}
+
+WriteResult write_reenlightenment(const MsrAccess& access, std::uint64_t value) {
+  if ((value & ~kReenlightenmentBits) != 0) {
+    return fault();
+  }
+  access.vp.partition.reenlightenment_control.store(value);
+  return {};
+}
+
+ReadResult read_tsc_emulation(const MsrAccess& access) {
+  return access.vp.partition.tsc_emulation_control.load();
+}
+
+WriteResult write_tsc_emulation(const MsrAccess& access, std::uint64_t value) {
+  if ((value & ~kTscEmulationEnable) != 0) {
+    return fault();
+  }
+  access.vp.partition.tsc_emulation_control.store(value);
+  return {};
+}
+
+ReadResult read_tsc_invariant(const MsrAccess& access) {
+  return access.vp.partition.tsc_invariant_control.load();
+}
+
+WriteResult write_tsc_invariant(const MsrAccess& access, std::uint64_t value) {
+  if ((value & ~kTscInvariantShown) != 0) {
+    return fault();
+  }
+  access.vp.partition.tsc_invariant_control.store(value);
   return {};
 }
 

@@ -81,6 +81,16 @@ bool allows(const std::optional<GpaMapping>& mapping, const vtx::EptViolation& v
          (!violation.fetch || mapping->rights.can_execute());
 }
 
+/// What an overlay page does not allow: #GP for the hypercall page, else a machine check (TLFS
+/// "Overlay Pages").
+void refuse_overlay_access(VirtualProcessor& vp, OverlayKind kind) {
+  if (kind == OverlayKind::kHypercall) {
+    inject_general_protection(vp);
+  } else {
+    vp.pending_event = vtx::hardware_exception(x86::kVectorMachineCheck);
+  }
+}
+
 /// The power management timer that the parent left to the hypervisor: only IN, at that port alone,
 /// whoever else wants the port (TLFS "Emulated Timer Assist").
 bool answer_pm_timer(VirtualProcessor& vp, const vtx::IoExit& access) {
@@ -191,17 +201,17 @@ void handle_ept_violation(LogicalProcessor& processor, VirtualProcessor& vp) {
   const vtx::EptViolation violation = vtx::decode_ept_violation(vtx::exit_qualification());
   const machine::Gpa gpa(vtx::exit_guest_physical_address());
   Partition& partition = vp.partition;
-  bool overlaid = false;
+  std::optional<OverlayKind> overlay;
   {
     const machine::LockGuard guard(partition.space_lock);
     const bool inside = partition.space->contains(gpa.page());
     if (inside && allows(partition.space->lookup(gpa.page()), violation)) {
       return;
     }
-    overlaid = inside && partition.space->is_overlaid(gpa.page());
+    overlay = inside ? partition.space->overlay_at(gpa.page()) : std::nullopt;
   }
-  if (overlaid) {
-    inject_general_protection(vp);  // TLFS "Overlay Pages": what the page does not allow
+  if (overlay) {
+    refuse_overlay_access(vp, *overlay);
     return;
   }
   if (!emulate_apic_page(processor, vp, gpa, violation)) {

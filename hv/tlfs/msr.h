@@ -73,6 +73,14 @@ class OverlayPageRegister {
 inline constexpr std::uint64_t kCrashNotify = 1ull << 63;
 inline constexpr std::uint64_t kCrashMessage = 1ull << 62;
 inline constexpr std::uint64_t kCrashMessageMaxBytes = 4096;
+/// These, no dump (61), and which kernel it was that crashed (60:58); the others must be zero.
+inline constexpr std::uint64_t kCrashControlBits = 0x3Full << 58;
+
+/// REENLIGHTENMENT_CONTROL: vector, bit 16 enables, target VP in the upper half.
+inline constexpr std::uint64_t kReenlightenmentBits = 0xFFFF'FFFF'0001'00FF;
+inline constexpr std::uint64_t kTscEmulationEnable = 1u << 0;
+/// TSC_INVARIANT_CONTROL: CPUID 0x80000007 tells that the counter is invariant.
+inline constexpr std::uint64_t kTscInvariantShown = 1u << 0;
 
 /// RESET: bit 0 restarts the partition; the others must be zero.
 inline constexpr std::uint64_t kResetPartition = 1u << 0;

@@ -49,6 +49,19 @@ void ExtendedState::load(ExtendedUnit& unit) {
   set_xcr0(unit, xcr0_);
 }
 
+/// What the header does not name is in its initial state.
+void ExtendedState::reset() {
+  machine::store_u64(area_ + x86::kXsaveHeader, 0);
+  machine::store_u32(area_ + x86::kXsaveMxcsr, x86::kMxcsrInitial);
+  xcr0_ = kXcr0AfterReset;
+  resident_ = nullptr;
+  if (unit_ != nullptr) {
+    set_xcr0(*unit_, unit_->components);
+    restore();
+    resident_ = unit_;
+  }
+}
+
 void ExtendedState::unload() {
   save();
   unit_ = nullptr;

@@ -41,6 +41,8 @@ class ExtendedState {
 
   // The owner is loaded here, or no processor runs it.
 
+  /// The state after power-up.
+  void reset();
   [[nodiscard]] std::uint64_t xcr0() const { return xcr0_; }
   /// False, with nothing changed, for a value that the processor refuses (SDM vol. 1 13.3) or that
   /// has a component that is not offered.

@@ -77,7 +77,6 @@ void refuse_values() {
   GUEST_CHECK(try_write_msr(hv::kMsrSint0 + 2, hv::SintRegister::kMasked).has_value());
   GUEST_CHECK(write_faults(hv::kMsrStimer0Config, 1ull << 20));
   GUEST_CHECK(read_faults(hv::kMsrEoi));
-  GUEST_CHECK(read_faults(hv::kMsrReset));  // not offered
   GUEST_CHECK(read_faults(0x4000'01FF));
   GUEST_CHECK(read_faults(0xC000'1234));
   GUEST_CHECK(read_msr(hv::kMsrEom) == 0);
