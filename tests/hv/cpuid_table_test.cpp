@@ -1,8 +1,10 @@
 // What CPUID answers in a guest.
 #include "hv/cpuid/cpuid_table.h"
 
+#include <bit>
 #include <catch2/catch.hpp>
 
+#include "hv/cpuid/feature_masks.h"
 #include "hv/hypervisor_limits.h"
 #include "hv/tlfs/cpuid.h"
 
@@ -91,4 +93,64 @@ TEST_CASE("the topology leaf has one core for each virtual processor", "[hv][cpu
   CHECK(core.ebx == 4);
   CHECK((core.ecx >> 8) == 2);
   CHECK((beyond.ecx >> 8) == 0);
+}
+
+TEST_CASE("the processors of a partition differ in their APIC ids alone", "[hv][cpuid]") {
+  const machine::CpuidResult all{0x306C3, ~0u, ~0u, ~0u};
+  hv::CpuidSubject other = child();
+  other.apic_id = 1;
+  constexpr std::uint32_t kApicIdEbx = 0xFF00'0000;
+  for (const std::uint32_t first : {0u, 0x4000'0000u, 0x8000'0000u}) {
+    for (std::uint32_t leaf = first; leaf < first + 0x20; ++leaf) {
+      INFO(leaf);
+      const auto answer = [&](const hv::CpuidSubject& subject) {
+        machine::CpuidResult result = hv::is_hypervisor_leaf(leaf)
+                                          ? hv::hypervisor_cpuid(subject, leaf)
+                                          : hv::guest_cpuid(subject, leaf, 0, all);
+        result.ebx &= leaf == 1 ? ~kApicIdEbx : ~0u;
+        result.edx &= leaf == 0xB ? 0u : ~0u;
+        return result;
+      };
+      const machine::CpuidResult one = answer(child());
+      const machine::CpuidResult two = answer(other);
+      CHECK((one.eax == two.eax && one.ebx == two.ebx));
+      CHECK((one.ecx == two.ecx && one.edx == two.edx));
+    }
+  }
+}
+
+TEST_CASE("a disabled feature takes its bit away, and no other", "[hv][cpuid]") {
+  const machine::CpuidResult all{~0u, ~0u, ~0u, ~0u};
+  const auto bits = [](const machine::CpuidResult& result) {
+    return std::popcount(result.eax) + std::popcount(result.ebx) + std::popcount(result.ecx) +
+           std::popcount(result.edx);
+  };
+  for (const hv::FeatureBit& bit : hv::feature_bits()) {
+    INFO(static_cast<unsigned>(bit.feature));
+    hv::ProcessorFeatureBanks disabled;
+    disabled.add(bit.feature);
+    machine::CpuidResult result = all;
+    hv::hide_features(disabled, bit.leaf, bit.subleaf, result);
+    CHECK_FALSE(hv::shows(result, bit));
+    CHECK(bits(result) == 127);
+    machine::CpuidResult elsewhere = all;
+    hv::hide_features(disabled, bit.leaf + 1, bit.subleaf, elsewhere);
+    CHECK(bits(elsewhere) == 128);
+    const hv::ProcessorFeatureBanks shown =
+        hv::shown_features([&](std::uint32_t leaf, std::uint32_t subleaf) {
+          machine::CpuidResult answer = all;
+          hv::hide_features(disabled, leaf, subleaf, answer);
+          return answer;
+        });
+    CHECK_FALSE(shown.has(bit.feature));
+  }
+}
+
+TEST_CASE("a socket has as many processors as the parent says", "[hv][cpuid]") {
+  hv::CpuidSubject subject = child();
+  subject.processors_per_socket = 2;
+  const auto core = hv::guest_cpuid(subject, 0xB, 1, {});
+  CHECK(core.eax == 1);
+  CHECK(core.ebx == 2);
+  CHECK((hv::guest_cpuid(subject, 1, 0, {}).ebx >> 16 & 0xFF) == 2);
 }

@@ -23,7 +23,8 @@ enum class Caller : std::uint8_t { kRoot, kChild };
 /// What the root does beside a child's row: before the child's first VP starts, and after the child
 /// has made the access. Null: nothing. Never called for a row of the root's own.
 using RootStep = void (*)(const child_maker::Child& child);
-/// What the root does to a child's partition before it is initialized.
+/// What the root does to a child's partition before it is initialized. The child then turns nothing
+/// on by itself.
 using child_maker::EarlyStep;
 
 struct CallCase {

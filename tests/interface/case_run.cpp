@@ -38,7 +38,9 @@ void root_alone() {
 }
 
 void child_that_makes_it() {
-  begin();
+  if (current->early == nullptr) {
+    begin();
+  }
   current->answer = current->make(current->row);
   for (;;) {
     machine::sti_hlt();

@@ -6,6 +6,7 @@ namespace interface_test {
 
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
+      cpuid_call_cases(),
       get_property_cases(),
       partition_call_cases(),
       create_port_cases(),
@@ -32,8 +33,21 @@ std::span<const std::span<const CallCase>> call_tables() {
   return tables;
 }
 
-std::span<const std::span<const MsrCase>> msr_tables() { return {}; }
+std::span<const std::span<const MsrCase>> msr_tables() {
+  static const std::array tables{
+      hypercall_msr_cases(),
+      time_msr_cases(),
+      other_msr_cases(),
+      privilege_msr_cases(),
+  };
+  return tables;
+}
 
-std::span<const std::span<const LeafCase>> leaf_tables() { return {}; }
+std::span<const std::span<const LeafCase>> leaf_tables() {
+  static const std::array tables{
+      cpuid_leaf_cases(),
+  };
+  return tables;
+}
 
 }  // namespace interface_test

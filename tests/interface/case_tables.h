@@ -30,4 +30,11 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> register_call_cases();
 [[nodiscard]] std::span<const CallCase> translation_call_cases();
 
+[[nodiscard]] std::span<const CallCase> cpuid_call_cases();
+[[nodiscard]] std::span<const MsrCase> hypercall_msr_cases();
+[[nodiscard]] std::span<const MsrCase> time_msr_cases();
+[[nodiscard]] std::span<const MsrCase> other_msr_cases();
+[[nodiscard]] std::span<const MsrCase> privilege_msr_cases();
+[[nodiscard]] std::span<const LeafCase> cpuid_leaf_cases();
+
 }  // namespace interface_test

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hv/timer/reference_time.h"
@@ -155,6 +156,27 @@ TEST_CASE("the product of two words by halves is exact and overflows nowhere", "
   const z3::expr product = left.value() * right.value();
   CHECK(proof.holds(high.value() * proof.power(64) <= product));
   CHECK(proof.holds(product < (high.value() + 1) * proof.power(64)));
+}
+
+TEST_CASE("a later counter value never shows an earlier time", "[proof][time]") {
+  Running run;
+  Proof& proof = run.proof;
+  const BoundedWord scale = proof.word("scale");
+  const BoundedWord early = proof.word("early");
+  const BoundedWord late = proof.word("late");
+  proof.solver.add(early.value() <= late.value());
+  const BoundedWord early_time = hv::multiply_high<IntegerWords>(early, scale);
+  const BoundedWord late_time = hv::multiply_high<IntegerWords>(late, scale);
+  // What is shown of any two words above: the time is the product, rounded down.
+  for (const auto& [tsc, time] : {std::pair(early, early_time), std::pair(late, late_time)}) {
+    const z3::expr product = tsc.value() * scale.value();
+    proof.solver.add(time.value() * proof.power(64) <= product);
+    proof.solver.add(product < (time.value() + 1) * proof.power(64));
+  }
+  const z3::expr grows = (late.value() - early.value()) * scale.value() >= 0;
+  REQUIRE(proof.holds(grows));
+  proof.solver.add(grows);
+  CHECK(proof.holds(early_time.value() <= late_time.value()));
 }
 
 TEST_CASE("a step of the long division keeps what it promises", "[proof][time]") {

@@ -1,0 +1,233 @@
+// CPUID leaves as the root and children see them, and GetVpCpuidValues (TLFS "Feature and Interface
+// Discovery").
+#include <array>
+
+#include "machine/machine.h"
+#include "tests/hv/test_kernel.h"
+#include "tests/interface/case_tables.h"
+#include "tests/interface/msr_steps.h"
+
+namespace interface_test {
+namespace {
+
+using namespace test_kernel;
+using child_maker::Child;
+using hv::CallCode;
+using hv::HypercallControl;
+using hv::PartitionId;
+using hv::Status;
+using hv::SyntheticFeatures;
+using machine::cpuid;
+using Property = hv::PartitionProperty;
+
+constexpr CallCode kCode = CallCode::kGetVpCpuidValues;
+constexpr std::uint32_t kOne = 1;
+constexpr std::uint32_t kSse42 = 1u << 20;
+
+bool is_empty(std::uint32_t leaf) {
+  const machine::CpuidResult result = cpuid(leaf, 0);
+  return (result.eax | result.ebx | result.ecx | result.edx) == 0;
+}
+
+template <std::uint64_t Features>
+void with_features(PartitionId id) {
+  GUEST_CHECK(set_property(id, Property::kSyntheticProcessorFeatures, Features) ==
+              Status::kSuccess);
+}
+
+constexpr LeafCase kLeaves[] = {
+    {hv::kCpuidVendor, "the vendor that guests look for, and the highest leaf",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidVendor, 0);
+       GUEST_CHECK(leaf.eax >= 0x4000'0005 && leaf.eax <= 0x4000'FFFF);
+       GUEST_CHECK(leaf.ebx == hv::kVendorEbx && leaf.ecx == hv::kVendorEcx &&
+                   leaf.edx == hv::kVendorEdx);
+     },
+     Caller::kChild},
+    {hv::kCpuidInterface, "Hv#1",
+     [] { GUEST_CHECK(cpuid(hv::kCpuidInterface, 0).eax == hv::kInterfaceHv1); }, Caller::kChild},
+    {hv::kCpuidVersion, "a build and a version",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidVersion, 0);
+       GUEST_CHECK(leaf.eax != 0 && leaf.ebx != 0);
+     }},
+    {hv::kCpuidFeatures, "the privileges that a child has when nobody says",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidFeatures, 0);
+       GUEST_CHECK((std::uint64_t{leaf.ebx} << 32 | leaf.eax) == hv::kGuestPrivilegeBits);
+       GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kFrequencyMsrs) != 0);
+       GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kGuestIdleState) != 0);
+       GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kTimeUnhaltedTimer) == 0);
+     },
+     Caller::kChild},
+    {hv::kCpuidFeatures, "the privileges that the parent gave, and what goes with them",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidFeatures, 0);
+       GUEST_CHECK((leaf.eax & 1u << 11) == 0);
+       GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kFrequencyMsrs) == 0);
+     },
+     Caller::kChild, nullptr, without<hv::Privilege::kAccessFrequencyRegs>},
+    {hv::kCpuidFeatures, "direct timers, unless the parent hides them",
+     [] {
+       GUEST_CHECK((cpuid(hv::kCpuidFeatures, 0).edx & hv::FeaturesEdx::kDirectSyntheticTimers) ==
+                   0);
+     },
+     Caller::kChild, nullptr,
+     with_features<SyntheticFeatures::kHypervisorPresent | SyntheticFeatures::kHv1>},
+    {hv::kCpuidRecommendations, "the calls that there are",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidRecommendations, 0);
+       GUEST_CHECK((leaf.eax & hv::Recommendations::kRemoteFlushCall) != 0);
+       GUEST_CHECK((leaf.eax & hv::Recommendations::kSyntheticClusterIpi) != 0);
+       GUEST_CHECK((leaf.eax & hv::Recommendations::kExProcessorMasks) != 0);
+       GUEST_CHECK((leaf.eax & hv::Recommendations::kNested) == 0);
+       GUEST_CHECK(leaf.ecx == (cpuid(0x8000'0008, 0).eax & 0xFF));
+     },
+     Caller::kChild},
+    {hv::kCpuidRecommendations, "no call that the parent hides, and never a spin notification",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidRecommendations, 0);
+       GUEST_CHECK((leaf.eax & hv::Recommendations::kRemoteFlushCall) == 0);
+       GUEST_CHECK((leaf.eax & hv::Recommendations::kSyntheticClusterIpi) == 0);
+       GUEST_CHECK(leaf.ebx == ~0u);
+     },
+     Caller::kChild, nullptr,
+     with_features<SyntheticFeatures::kHypervisorPresent | SyntheticFeatures::kHv1>},
+    {hv::kCpuidLimits, "how many processors there can be",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidLimits, 0);
+       GUEST_CHECK(leaf.eax == hv::kMaxVirtualProcessors && leaf.ebx == hv::kMaxLogicalProcessors);
+     },
+     Caller::kChild},
+    {hv::kCpuidHardwareFeatures, "second-level translation, and not nested",
+     [] {
+       const std::uint32_t eax = cpuid(hv::kCpuidHardwareFeatures, 0).eax;
+       GUEST_CHECK((eax & hv::HardwareFeatures::kSecondLevelTranslation) != 0);
+       GUEST_CHECK((eax >> 10 & 0xF) == 0);
+     },
+     Caller::kChild},
+    {hv::kCpuidCpuManagement, "processor management for the root",
+     [] { GUEST_CHECK(cpuid(hv::kCpuidCpuManagement, 0).eax != 0); }},
+    {hv::kCpuidCpuManagement, "nothing for a child",
+     [] { GUEST_CHECK(cpuid(hv::kCpuidCpuManagement, 0).eax == 0); }, Caller::kChild},
+    {hv::kCpuidReserved8, "nothing", [] { GUEST_CHECK(is_empty(hv::kCpuidReserved8)); },
+     Caller::kChild},
+    {hv::kCpuidNestedPrivileges, "nothing",
+     [] { GUEST_CHECK(is_empty(hv::kCpuidNestedPrivileges)); }, Caller::kChild},
+    {hv::kCpuidIsolation, "no isolation", [] { GUEST_CHECK(is_empty(hv::kCpuidIsolation)); },
+     Caller::kChild},
+    {0x4000'0081, "no leaves of a virtualization stack", [] { GUEST_CHECK(is_empty(0x4000'0081)); },
+     Caller::kChild},
+    {kOne, "that there is a hypervisor",
+     [] { GUEST_CHECK((cpuid(kOne, 0).ecx & hv::kCpuidHypervisorPresent) != 0); }, Caller::kChild},
+    {kOne, "no hypervisor, when the parent says so, and no leaves of one",
+     [] {
+       GUEST_CHECK((cpuid(kOne, 0).ecx & hv::kCpuidHypervisorPresent) == 0);
+       GUEST_CHECK(is_empty(hv::kCpuidVendor));
+     },
+     Caller::kChild, nullptr, with_features<0>},
+};
+
+PartitionId partition_without_sse42() {
+  hv::CreatePartitionInput input;
+  input.disabled_processor_features[0] = 1u << 4;
+  const PartitionId id = created_partition(input);
+  initialize_with_memory(id);
+  create_vp(id, 0);
+  return id;
+}
+
+hv::HypercallResult values_of(PartitionId id, std::uint32_t vp, std::uint32_t flags,
+                              std::uint32_t leaf) {
+  hv::GetVpCpuidValuesInput input;
+  input.partition = id;
+  input.vp = hv::VpIndex{vp};
+  input.flags = flags;
+  const std::array<hv::CpuidLeaf, 2> leaves{{{leaf, 0}, {hv::kCpuidVendor, 0}}};
+  return call(HypercallControl(kCode), input, std::span<const hv::CpuidLeaf>(leaves));
+}
+
+constexpr CallCase kCalls[] = {
+    {kCode, "two leaves: one of the processor, one of the hypervisor", Status::kSuccess,
+     [] {
+       const hv::HypercallResult result = values_of(partition_without_sse42(), 0, 0, kOne);
+       GUEST_CHECK(result.reps_completed() == 2);
+       const auto answers = output<std::array<hv::CpuidValues, 2>>();
+       GUEST_CHECK(answers[0].eax == cpuid(kOne, 0).eax);
+       GUEST_CHECK((cpuid(kOne, 0).ecx & kSse42) != 0);
+       GUEST_CHECK((answers[0].ecx & kSse42) == 0);  // what the parent hides
+       GUEST_CHECK(answers[1].ebx == hv::kVendorEbx);
+       return result.status();
+     }},
+    {kCode, "a flag that does not exist", Status::kInvalidParameter,
+     [] { return values_of(partition_without_sse42(), 0, 4, kOne).status(); }},
+    {kCode, "a VP that does not exist", Status::kInvalidVpIndex,
+     [] { return values_of(partition_without_sse42(), 1, 0, kOne).status(); }},
+    {kCode, "a partition that is not initialized", Status::kInvalidPartitionState,
+     [] { return values_of(created_partition(), 0, 0, kOne).status(); }},
+    {kCode, "no partition's id", Status::kInvalidPartitionId,
+     [] { return values_of(kNobody, 0, 0, kOne).status(); }},
+    {kCode, "the caller itself", Status::kAccessDenied,
+     [] { return values_of(hv::kPartitionIdSelf, 0, 0, kOne).status(); }},
+    {kCode, "a child without the privilege", Status::kAccessDenied,
+     [] { return values_of(hv::kPartitionIdSelf, 0, 0, kOne).status(); }, Caller::kChild},
+
+    {CallCode::kGetPartitionProperty, "processor features, less what the parent hides",
+     Status::kSuccess,
+     [] {
+       const PartitionId id = partition_without_sse42();
+       const std::uint64_t own = property_of(hv::kPartitionIdSelf, Property::kProcessorFeatures0);
+       GUEST_CHECK((own & 1u << 4) != 0);
+       GUEST_CHECK(property_of(id, Property::kProcessorFeatures0) == (own & ~(1ull << 4)));
+       return get_property(id, Property::kProcessorFeatures1);
+     }},
+    {CallCode::kCreatePartition, "an older compatibility version", Status::kSuccess,
+     [] {
+       hv::CreatePartitionInput input;
+       input.compatibility_version = hv::kCompatibilityVersionOldest;
+       const PartitionId id = created_partition(input);
+       initialize_with_memory(id);
+       GUEST_CHECK(property_of(id, Property::kCompatibilityVersion) ==
+                   hv::kCompatibilityVersionOldest);
+       return get_property(id, Property::kCompatibilityVersion);
+     }},
+    {CallCode::kCreatePartition, "an EXO partition with super pages and x2APIC", Status::kSuccess,
+     [] {
+       hv::CreatePartitionInput input;
+       input.flags = hv::kCreateExoPartition | hv::kCreateGpaSuperPages |
+                     hv::kCreateLocalApicEmulation | hv::kCreateX2ApicCapable;
+       return call(HypercallControl(CallCode::kCreatePartition), input).status();
+     }},
+    {CallCode::kCreatePartition, "a partition for hypervisors", Status::kInvalidParameter,
+     [] {
+       hv::CreatePartitionInput input;
+       input.flags = hv::kCreateNestedCapable;
+       return call(HypercallControl(CallCode::kCreatePartition), input).status();
+     }},
+    {CallCode::kCreatePartition, "a compatibility version that is to come",
+     Status::kInvalidParameter,
+     [] {
+       hv::CreatePartitionInput input;
+       input.compatibility_version = hv::kCompatibilityVersion21H2 + 1;
+       return call(HypercallControl(CallCode::kCreatePartition), input).status();
+     }},
+    {CallCode::kCreatePartition, "isolation", Status::kInvalidParameter,
+     [] {
+       hv::CreatePartitionInput input;
+       input.isolation_properties = 1;
+       return call(HypercallControl(CallCode::kCreatePartition), input).status();
+     }},
+    {CallCode::kCreatePartition, "a proximity flag that does not exist", Status::kInvalidParameter,
+     [] {
+       hv::CreatePartitionInput input;
+       input.proximity.flags = 2;
+       return call(HypercallControl(CallCode::kCreatePartition), input).status();
+     }},
+};
+
+}  // namespace
+
+std::span<const LeafCase> cpuid_leaf_cases() { return kLeaves; }
+std::span<const CallCase> cpuid_call_cases() { return kCalls; }
+
+}  // namespace interface_test
