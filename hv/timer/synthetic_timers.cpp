@@ -1,21 +1,15 @@
 #include "hv/timer/synthetic_timers.h"
 
-#include <algorithm>
-
+#include "hv/timer/timer_schedule.h"
 #include "machine/invariant.h"
 
 namespace hv {
 
 namespace {
 
-/// A timer that fell further behind than this many periods drops what it missed.
-constexpr std::uint64_t kMaxPeriodsBehind = 8;
-
-constexpr std::uint64_t kLongestDelay = 1ull << 62;
-
-/// Reference time wraps: the earlier of two times is the one from which the other is less than half
-/// of the range away.
-constexpr bool reached(std::uint64_t time, std::uint64_t now) { return (now - time) >> 63 == 0; }
+constexpr bool reached(std::uint64_t time, std::uint64_t now) {
+  return is_reached<TimerWords>(time, now);
+}
 
 }  // namespace
 
@@ -38,6 +32,7 @@ void SyntheticTimers::reset() {
     timer.config = TimerConfig{};
     timer.count = 0;
     timer.armed = false;
+    timer.undelivered = false;
   }
 }
 
@@ -83,7 +78,8 @@ void SyntheticTimers::evaluate(Timer& timer, std::uint64_t now) {
   if (!has_target) {
     timer.config.value &= ~TimerConfig::kEnable;
   }
-  timer.armed = timer.config.enabled() && timer.count != 0;
+  const bool never = timer.config.periodic() && timer.count > kLongestTimerPeriod_100ns;
+  timer.armed = timer.config.enabled() && timer.count != 0 && !never;
   if (timer.armed) {
     timer.due = timer.config.periodic() ? now + timer.count : timer.count;
     timer.signal_at = timer.due;
@@ -99,6 +95,9 @@ std::optional<std::uint64_t> SyntheticTimers::next_due(std::uint64_t now_100ns,
   std::optional<std::uint64_t> earliest;
   for (std::uint32_t index = 0; index < kSyntheticTimerCount; ++index) {
     const Timer& timer = timers_[index];
+    if (timer.undelivered) {
+      return now_100ns;
+    }
     if (!timer.armed || (timer.config.lazy() && !include_lazy) || is_blocked(index)) {
       continue;
     }
@@ -115,19 +114,19 @@ std::optional<std::uint64_t> SyntheticTimers::next_due(std::uint64_t now_100ns,
 std::optional<TimerExpiration> SyntheticTimers::expire(std::uint64_t now_100ns) {
   for (std::uint32_t index = 0; index < kSyntheticTimerCount; ++index) {
     Timer& timer = timers_[index];
+    if (timer.undelivered) {
+      timer.undelivered = false;
+      return message_of(index);
+    }
     if (!timer.armed || !reached(timer.signal_at, now_100ns) || is_blocked(index)) {
       continue;
     }
     TimerExpiration expiration;
-    expiration.timer = index;
-    expiration.direct = timer.config.direct();
-    if (expiration.direct) {
-      expiration.vector = timer.config.vector();
+    if (timer.config.direct()) {
+      expiration = {.timer = index, .direct = true, .vector = timer.config.vector()};
     } else {
-      expiration.sint = timer.config.sint();
-      expiration.message = &timer.message;
       timer.payload.expiration_time_100ns = timer.due;
-      message_owner_.set_busy(index);
+      expiration = message_of(index);
     }
     advance(timer, now_100ns);
     return expiration;
@@ -135,33 +134,62 @@ std::optional<TimerExpiration> SyntheticTimers::expire(std::uint64_t now_100ns) 
   return std::nullopt;
 }
 
-/// After an expiration: a one-shot timer stops; a periodic one goes on in step with its first due
-/// time. A timer that is late catches up by periods half as long, a lazy one skips what it missed,
-/// and also what would come sooner than half a period from now.
+TimerExpiration SyntheticTimers::message_of(std::uint32_t index) {
+  Timer& timer = timers_[index];
+  message_owner_.set_busy(index);
+  return {.timer = index, .sint = timer.config.sint(), .message = &timer.message};
+}
+
+/// After an expiration: a one-shot timer stops, a periodic one goes on.
 void SyntheticTimers::advance(Timer& timer, std::uint64_t now) {
   if (!timer.config.periodic()) {
     timer.config.value &= ~TimerConfig::kEnable;
     timer.armed = false;
     return;
   }
-  const std::uint64_t period = timer.count;
-  const std::uint64_t half = period - period / 2;
-  timer.due += period;
-  if (reached(timer.due, now)) {
-    const std::uint64_t periods_behind = (now - timer.due) / period;
-    if (timer.config.lazy()) {
-      timer.due += (periods_behind + 1) * period;
-    } else if (periods_behind > kMaxPeriodsBehind) {
-      timer.due += (periods_behind - kMaxPeriodsBehind) * period;
+  const TimerDue<std::uint64_t> next =
+      next_expiration<TimerWords>(timer.due, timer.count, timer.config.lazy(), now);
+  timer.due = next.due;
+  timer.signal_at = next.signal_at;
+}
+
+void SyntheticTimers::save(SyntheticTimersState& state) const {
+  state = {};
+  for (std::uint32_t index = 0; index < kSyntheticTimerCount; ++index) {
+    const Timer& timer = timers_[index];
+    SyntheticTimerState& saved = state.timers[index];
+    saved.config = timer.config.value;
+    saved.count = timer.count;
+    saved.adjustment = timer.armed && timer.config.periodic() ? timer.due : 0;
+    if (message_owner_.is_busy(index) || timer.undelivered) {
+      saved.flags = SyntheticTimerState::kUndeliveredMessage;
+      saved.undelivered_expiration_time_100ns = timer.payload.expiration_time_100ns;
     }
   }
-  if (timer.config.lazy() && timer.due - now < half) {
-    timer.due += period;
+}
+
+bool SyntheticTimers::restore(const SyntheticTimersState& state, std::uint64_t now_100ns) {
+  INVARIANT(message_owner_.busy_buffers() == 0);
+  for (const SyntheticTimerState& saved : state.timers) {
+    if ((saved.config & TimerConfig::kReservedBits) != 0 || saved.reserved != 0 ||
+        (saved.flags & ~SyntheticTimerState::kUndeliveredMessage) != 0) {
+      return false;
+    }
   }
-  // Always ahead of now, whatever the guest chose for a period: expire() comes to an end.
-  const std::uint64_t soonest = now + std::min(half, kLongestDelay);
-  const bool too_soon = reached(timer.due, now) || reached(timer.due, soonest);
-  timer.signal_at = too_soon ? soonest : timer.due;
+  for (std::uint32_t index = 0; index < kSyntheticTimerCount; ++index) {
+    const SyntheticTimerState& saved = state.timers[index];
+    Timer& timer = timers_[index];
+    timer.config.value = saved.config;
+    timer.count = saved.count;
+    evaluate(timer, now_100ns);
+    if (timer.armed && timer.config.periodic() && saved.adjustment != 0) {
+      timer.due = saved.adjustment;
+      timer.signal_at = timer.due;
+    }
+    timer.undelivered = (saved.flags & SyntheticTimerState::kUndeliveredMessage) != 0;
+    timer.payload.expiration_time_100ns = saved.undelivered_expiration_time_100ns;
+  }
+  return true;
 }
 
 }  // namespace hv

@@ -54,6 +54,12 @@ class SyntheticTimers {
   /// repeats until then, and posts each message (its buffer is marked busy) before the next call.
   [[nodiscard]] std::optional<TimerExpiration> expire(std::uint64_t now_100ns);
 
+  /// What HvCallGetVpState answers.
+  void save(SyntheticTimersState& state) const;
+  /// False, and nothing changed: a reserved bit is set. The timers' queued messages must have been
+  /// dropped; those that `state` holds come back from expire(), which must be called afterwards.
+  [[nodiscard]] bool restore(const SyntheticTimersState& state, std::uint64_t now_100ns);
+
   /// Owns the timers' messages in the queues of the Synic.
   [[nodiscard]] MessageOwner& message_owner() { return message_owner_; }
 
@@ -65,6 +71,8 @@ class SyntheticTimers {
     std::uint64_t due = 0;
     std::uint64_t signal_at = 0;
     bool armed = false;
+    /// Restored with a message that waits to be posted.
+    bool undelivered = false;
     QueuedMessage message;
     TimerExpiredPayload payload;
   };
@@ -74,10 +82,11 @@ class SyntheticTimers {
   void evaluate(Timer& timer, std::uint64_t now);
   void advance(Timer& timer, std::uint64_t now);
   [[nodiscard]] bool is_blocked(std::uint32_t index) const;
+  [[nodiscard]] TimerExpiration message_of(std::uint32_t index);
 
   std::array<Timer, kSyntheticTimerCount> timers_{};
   MessageOwner message_owner_;
 };
-static_assert(sizeof(SyntheticTimers) <= 600);
+static_assert(sizeof(SyntheticTimers) <= 456);
 
 }  // namespace hv

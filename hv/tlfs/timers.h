@@ -1,6 +1,7 @@
 // Synthetic timers (TLFS "Timers").
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -52,5 +53,27 @@ struct TimerExpiredPayload {
 static_assert(sizeof(TimerExpiredPayload) == 24);
 static_assert(offsetof(TimerExpiredPayload, expiration_time_100ns) == 8);
 static_assert(offsetof(TimerExpiredPayload, delivery_time_100ns) == 16);
+
+/// HV_STIMER_STATE, one timer of the state that HvCallGetVpState saves.
+struct SyntheticTimerState {
+  static constexpr std::uint32_t kUndeliveredMessage = 1u << 0;
+  std::uint32_t flags = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t config = 0;
+  std::uint64_t count = 0;
+  /// Of a periodic timer that runs: when it is due next.
+  std::uint64_t adjustment = 0;
+  std::uint64_t undelivered_expiration_time_100ns = 0;
+};
+static_assert(sizeof(SyntheticTimerState) == 40);
+static_assert(offsetof(SyntheticTimerState, config) == 8);
+static_assert(offsetof(SyntheticTimerState, undelivered_expiration_time_100ns) == 32);
+
+/// HV_SYNTHETIC_TIMERS_STATE.
+struct SyntheticTimersState {
+  std::array<SyntheticTimerState, kSyntheticTimerCount> timers{};
+  std::array<std::uint64_t, 5> reserved{};
+};
+static_assert(sizeof(SyntheticTimersState) == 200);
 
 }  // namespace hv

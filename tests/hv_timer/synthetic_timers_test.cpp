@@ -128,28 +128,28 @@ TEST_CASE("a timer without a SINT and not direct cannot be enabled", "[hv][timer
 
 TEST_CASE("a periodic timer keeps its beat from when it was enabled", "[hv][timer]") {
   Fixture fixture;
-  fixture.write(count_msr(0), 100, 0);
-  fixture.write(config_msr(0), direct(TimerConfig::kEnable | TimerConfig::kPeriodic), 1050);
-  CHECK(fixture.timers.next_due(1050, true) == 1150);
-  CHECK(fixture.expirations(1149) == 0);
-  CHECK(fixture.expirations(1153) == 1);  // a little late does not move the beat
+  fixture.write(count_msr(0), 1000, 0);
+  fixture.write(config_msr(0), direct(TimerConfig::kEnable | TimerConfig::kPeriodic), 10500);
+  CHECK(fixture.timers.next_due(10500, true) == 11500);
+  CHECK(fixture.expirations(11499) == 0);
+  CHECK(fixture.expirations(11530) == 1);  // a little late does not move the beat
   CHECK(fixture.enabled(0));
-  CHECK(fixture.timers.next_due(1153, true) == 1250);
+  CHECK(fixture.timers.next_due(11530, true) == 12500);
 }
 
 TEST_CASE("a late periodic timer catches up by shorter periods", "[hv][timer]") {
   Fixture fixture;
-  fixture.write(count_msr(0), 100, 0);
+  fixture.write(count_msr(0), 1000, 0);
   fixture.write(config_msr(0), direct(TimerConfig::kEnable | TimerConfig::kPeriodic), 0);
-  CHECK(fixture.expirations(330) == 1);  // due at 100, 200, 300
-  std::uint64_t now = 330;
+  CHECK(fixture.expirations(3300) == 1);  // due at 1000, 2000, 3000
+  std::uint64_t now = 3300;
   std::vector<std::uint64_t> signals;
   while (signals.size() < 8) {
     now = *fixture.timers.next_due(now, true);
     signals.push_back(now);
     CHECK(fixture.expirations(now) == 1);
   }
-  CHECK(signals == std::vector<std::uint64_t>{380, 430, 480, 530, 600, 700, 800, 900});
+  CHECK(signals == std::vector<std::uint64_t>{3800, 4300, 4800, 5300, 6000, 7000, 8000, 9000});
 }
 
 TEST_CASE("a periodic timer that is far behind drops ticks", "[hv][timer]") {
@@ -168,15 +168,15 @@ TEST_CASE("a periodic timer that is far behind drops ticks", "[hv][timer]") {
 
 TEST_CASE("a lazy timer skips what it missed and waits for its processor", "[hv][timer]") {
   Fixture fixture;
-  fixture.write(count_msr(0), 100, 0);
+  fixture.write(count_msr(0), 1000, 0);
   fixture.write(config_msr(0),
                 direct(TimerConfig::kEnable | TimerConfig::kPeriodic | TimerConfig::kLazy), 0);
   CHECK_FALSE(fixture.timers.next_due(0, false));
-  CHECK(fixture.timers.next_due(0, true) == 100);
-  CHECK(fixture.expirations(330) == 1);
-  CHECK(fixture.timers.next_due(330, true) == 400);
-  CHECK(fixture.expirations(470) == 1);
-  CHECK(fixture.timers.next_due(470, true) == 600);  // 500 would be too close
+  CHECK(fixture.timers.next_due(0, true) == 1000);
+  CHECK(fixture.expirations(3300) == 1);
+  CHECK(fixture.timers.next_due(3300, true) == 4000);
+  CHECK(fixture.expirations(4700) == 1);
+  CHECK(fixture.timers.next_due(4700, true) == 6000);  // 5000 would be too close
 }
 
 TEST_CASE("a message timer has one message under way at most", "[hv][timer]") {

@@ -39,6 +39,9 @@ std::span<const std::span<const MsrCase>> msr_tables() {
       time_msr_cases(),
       other_msr_cases(),
       privilege_msr_cases(),
+      synic_msr_cases(),
+      sint_msr_cases(),
+      timer_msr_cases(),
   };
   return tables;
 }

@@ -36,5 +36,8 @@ namespace interface_test {
 [[nodiscard]] std::span<const MsrCase> other_msr_cases();
 [[nodiscard]] std::span<const MsrCase> privilege_msr_cases();
 [[nodiscard]] std::span<const LeafCase> cpuid_leaf_cases();
+[[nodiscard]] std::span<const MsrCase> synic_msr_cases();
+[[nodiscard]] std::span<const MsrCase> sint_msr_cases();
+[[nodiscard]] std::span<const MsrCase> timer_msr_cases();
 
 }  // namespace interface_test
