@@ -30,6 +30,7 @@ constexpr PrivilegeMask kRootPrivileges = PrivilegeMask(kGuestPrivilegeBits)
                                               .with(Privilege::kCreatePort)
                                               .with(Privilege::kConnectPort)
                                               .with(Privilege::kCpuManagement)
+                                              .with(Privilege::kEnableExtendedHypercalls)
                                               .with(Privilege::kAccessVpRegisters);
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "hv/partition.h"
 #include "hv/processor/logical_processor.h"
 #include "hv/processor/scheduler.h"
+#include "hv/tlfs/hypercall_system.h"
 #include "hv/virtual_processor.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/boot.h"
@@ -57,6 +58,14 @@ class Hypervisor {
   static constexpr std::size_t kMaxDepositPages =
       (machine::kPageSize - sizeof(PartitionId)) / sizeof(machine::Gpn);
   std::array<machine::Gpn, kMaxDepositPages> deposit_list{};
+
+  // --- Under the management lock ---------------------------------------------
+  /// A bit for each logical processor that the root has been told of; the first is there from the
+  /// beginning.
+  std::uint64_t added_processors = 1;
+  static_assert(kMaxLogicalProcessors <= 64);
+  /// As the root set it; no state at first.
+  SleepStateInfo sleep_state;
 
   // --- Partitions: under the management lock, and for changes the communication lock ------------
   /// Null if there is none of that id.

@@ -258,10 +258,11 @@ CpuidResult hypervisor_cpuid(const CpuidSubject& subject, std::uint32_t leaf) {
                   HardwareFeatures::kUnrestrictedGuest,
               0, 0, 0};
     case kCpuidCpuManagement:
-      return {subject.privileges.has(Privilege::kCpuManagement)
-                  ? CpuManagementFeatures::kCreateRootVp
-                  : 0,
-              0, 0, 0};
+      return {
+          subject.privileges.has(Privilege::kCpuManagement)
+              ? CpuManagementFeatures::kStartLogicalProcessor | CpuManagementFeatures::kCreateRootVp
+              : 0,
+          0, 0, 0};
     default:
       return {};
   }

@@ -33,8 +33,7 @@ CallOutcome get_memory_balance(CallContext& context);
 CallOutcome map_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome unmap_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome map_sparse_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
-CallOutcome modify_sparse_gpa_pages(CallContext& context, std::uint32_t first,
-                                    std::uint32_t count);
+CallOutcome modify_sparse_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome get_gpa_pages_access_states(CallContext& context, std::uint32_t first,
                                         std::uint32_t count);
 
@@ -90,5 +89,21 @@ CallOutcome notify_long_spin_wait(CallContext& context);
 
 // system_calls.cpp
 CallOutcome enter_sleep_state(CallContext& context);
+CallOutcome switch_virtual_address_space(CallContext& context);
+CallOutcome get_logical_processor_run_time(CallContext& context);
+CallOutcome add_logical_processor(CallContext& context);
+CallOutcome get_system_property(CallContext& context);
+CallOutcome set_system_property(CallContext& context);
+CallOutcome notify_partition_event(CallContext& context);
+CallOutcome output_debug_character(CallContext& context);
+
+// device_memory_calls.cpp
+CallOutcome mmio_read(CallContext& context);
+CallOutcome mmio_write(CallContext& context);
+
+// extended_calls.cpp
+CallOutcome query_extended_capabilities(CallContext& context);
+CallOutcome get_boot_zeroed_memory(CallContext& context);
+CallOutcome hint_memory_heat(CallContext& context, std::uint32_t first, std::uint32_t count);
 
 }  // namespace hv::calls

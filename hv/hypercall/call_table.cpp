@@ -57,6 +57,8 @@ constexpr std::uint64_t kNone = 0;
 constexpr std::uint64_t kParent = static_cast<std::uint64_t>(Privilege::kCreatePartitions);
 constexpr std::uint64_t kPool = static_cast<std::uint64_t>(Privilege::kAccessMemoryPool);
 constexpr std::uint64_t kCpu = static_cast<std::uint64_t>(Privilege::kCpuManagement);
+constexpr std::uint64_t kExtended =
+    static_cast<std::uint64_t>(Privilege::kEnableExtendedHypercalls);
 constexpr FastForm kSlow = FastForm::kRefused;
 constexpr FastForm kFast = FastForm::kAllowed;
 constexpr std::size_t kId = sizeof(std::uint32_t);
@@ -64,12 +66,18 @@ constexpr std::size_t kPageNumber = sizeof(machine::Gpn);
 
 // A plain array: g++ 12 does not place a std::array whose type it deduced in read-only memory.
 constexpr CallEntry kCallEntries[] = {
+    simple<SwitchVirtualAddressSpaceInput>(CallCode::kSwitchVirtualAddressSpace,
+                                           "SwitchVirtualAddressSpace", kFast, kNone,
+                                           calls::switch_virtual_address_space),
     simple<FlushVirtualAddressSpaceInput>(CallCode::kFlushVirtualAddressSpace,
                                           "FlushVirtualAddressSpace", kSlow, kNone,
                                           calls::flush_address_space),
     rep<FlushVirtualAddressSpaceInput>(CallCode::kFlushVirtualAddressList,
                                        "FlushVirtualAddressList", sizeof(GvaRange), 0, kNone,
                                        calls::flush_address_list),
+    simple<GetLogicalProcessorRunTimeInput, GetLogicalProcessorRunTimeOutput>(
+        CallCode::kGetLogicalProcessorRunTime, "GetLogicalProcessorRunTime", kSlow, kCpu,
+        calls::get_logical_processor_run_time),
     simple<NotifyLongSpinWaitInput>(CallCode::kNotifyLongSpinWait, "NotifyLongSpinWait", kFast,
                                     kNone, calls::notify_long_spin_wait),
     simple<SendSyntheticClusterIpiInput>(CallCode::kSendSyntheticClusterIpi,
@@ -143,10 +151,22 @@ constexpr CallEntry kCallEntries[] = {
                              calls::signal_event),
     rep<SparseGpaPagesInput>(CallCode::kMapSparseGpaPages, "MapSparseGpaPages",
                              sizeof(SparseMapping), 0, kParent, calls::map_sparse_gpa_pages),
+    simple<SetSystemPropertyInput>(CallCode::kSetSystemProperty, "SetSystemProperty", kFast, kCpu,
+                                   calls::set_system_property),
     simple<SetPortPropertyInput>(CallCode::kSetPortProperty, "SetPortProperty", kSlow, kNone,
                                  calls::set_port_property),
+    simple<OutputDebugCharacterInput>(CallCode::kOutputDebugCharacter, "OutputDebugCharacter",
+                                      kFast, kNone, calls::output_debug_character),
+    simple<AddLogicalProcessorInput, AddLogicalProcessorOutput>(CallCode::kAddLogicalProcessor,
+                                                                "AddLogicalProcessor", kSlow, kCpu,
+                                                                calls::add_logical_processor),
+    simple<GetSystemPropertyInput, GetSystemPropertyOutput>(CallCode::kGetSystemProperty,
+                                                            "GetSystemProperty", kSlow, kNone,
+                                                            calls::get_system_property),
     simple<EnterSleepStateInput>(CallCode::kEnterSleepState, "EnterSleepState", kFast, kCpu,
                                  calls::enter_sleep_state),
+    simple<NotifyPartitionEventInput>(CallCode::kNotifyPartitionEvent, "NotifyPartitionEvent",
+                                      kFast, kCpu, calls::notify_partition_event),
     simple<NotifyPortRingEmptyInput>(CallCode::kNotifyPortRingEmpty, "NotifyPortRingEmpty", kFast,
                                      kCpu, calls::notify_port_ring_empty),
     rep<SparseGpaPagesInput>(CallCode::kModifySparseGpaPages, "ModifySparseGpaPages", kPageNumber,
@@ -184,9 +204,20 @@ constexpr CallEntry kCallEntries[] = {
     simple<GetPartitionPropertyExInput, VmmCapabilities>(CallCode::kGetPartitionPropertyEx,
                                                          "GetPartitionPropertyEx", kSlow, kParent,
                                                          calls::get_partition_property_ex),
+    simple<MmioInput, MmioReadOutput>(CallCode::kMmioRead, "MmioRead", kSlow, kNone,
+                                      calls::mmio_read),
+    simple<MmioWriteInput>(CallCode::kMmioWrite, "MmioWrite", kSlow, kNone, calls::mmio_write),
     with_variable_header(simple<SetPartitionPropertyExInput>(
         CallCode::kSetPartitionPropertyEx, "SetPartitionPropertyEx", kSlow, kParent,
         calls::set_partition_property_ex)),
+    simple<void, ExtendedCapabilities>(CallCode::kExtCallQueryCapabilities,
+                                       "ExtCallQueryCapabilities", kSlow, kExtended,
+                                       calls::query_extended_capabilities),
+    simple<void, BootZeroedMemory>(CallCode::kExtCallGetBootZeroedMemory,
+                                   "ExtCallGetBootZeroedMemory", kSlow, kExtended,
+                                   calls::get_boot_zeroed_memory),
+    rep<MemoryHeatHintInput>(CallCode::kExtCallMemoryHeatHint, "ExtCallMemoryHeatHint",
+                             sizeof(std::uint64_t), 0, kExtended, calls::hint_memory_heat),
 };
 
 constexpr std::span<const CallEntry> kCalls{kCallEntries};
@@ -201,26 +232,47 @@ constexpr bool is_ascending() {
 }
 static_assert(is_ascending());
 
-/// By call code: the place in the table and one; 0 where no call is.
-constexpr std::size_t kCodes = static_cast<std::size_t>(kCalls.back().description.code) + 1;
-static_assert(kCodes <= 512 && kCalls.size() < 256);
+/// Extended calls have codes far above the others.
+constexpr std::size_t kFirstExtended = 0x8000;
 
-consteval std::array<std::uint8_t, kCodes> index_calls() {
-  std::array<std::uint8_t, kCodes> places{};
+constexpr std::size_t count_ordinary_codes() {
+  std::size_t codes = 0;
+  for (const CallEntry& call : kCalls) {
+    const auto code = static_cast<std::size_t>(call.description.code);
+    codes = code < kFirstExtended ? code + 1 : codes;
+  }
+  return codes;
+}
+
+/// Slots of the index: the ordinary codes, then the extended ones. Out of range for other codes.
+constexpr std::size_t kOrdinaryCodes = count_ordinary_codes();
+constexpr std::size_t slot_of(std::size_t code) {
+  return code < kFirstExtended ? (code < kOrdinaryCodes ? code : kFirstExtended)
+                               : code - kFirstExtended + kOrdinaryCodes;
+}
+constexpr std::size_t kSlots =
+    slot_of(static_cast<std::size_t>(kCalls.back().description.code)) + 1;
+static_assert(kCalls.back().description.code >= CallCode::kExtCallQueryCapabilities);
+static_assert(kSlots <= 512 && kCalls.size() < 256);
+
+/// By slot: the place in the table and one; 0 where no call is.
+consteval std::array<std::uint8_t, kSlots> index_calls() {
+  std::array<std::uint8_t, kSlots> places{};
   for (std::size_t place = 0; place < kCalls.size(); ++place) {
-    places[static_cast<std::size_t>(kCalls[place].description.code)] =
+    places[slot_of(static_cast<std::size_t>(kCalls[place].description.code))] =
         static_cast<std::uint8_t>(place + 1);
   }
   return places;
 }
-constexpr std::array<std::uint8_t, kCodes> kPlaces = index_calls();
+constexpr std::array<std::uint8_t, kSlots> kPlaces = index_calls();
 
 }  // namespace
 
 std::span<const CallEntry> call_table() { return kCalls; }
 
 const CallEntry* find_call(std::uint16_t code) {
-  const std::size_t place = code < kPlaces.size() ? kPlaces[code] : 0;
+  const std::size_t slot = slot_of(code);
+  const std::size_t place = slot < kPlaces.size() ? kPlaces[slot] : 0;
   return place != 0 ? &kCalls[place - 1] : nullptr;
 }
 

@@ -125,7 +125,24 @@ VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool 
   wake_expired(now);
   Schedulable* const next = scheduler.pick(index_, now);
   plan_service(now);
+  note_busy(next != nullptr, now);
   return static_cast<VirtualProcessor*>(next);
+}
+
+/// Under the scheduler lock.
+void LogicalProcessor::note_busy(bool busy, std::uint64_t now) {
+  if (busy && !busy_) {
+    busy_since_ = now;
+  } else if (!busy && busy_) {
+    busy_ticks_ += now - busy_since_;
+  }
+  busy_ = busy;
+}
+
+std::uint64_t LogicalProcessor::busy_ticks(std::uint64_t now) const {
+  const machine::LockGuard guard(hypervisor_.scheduler_lock);
+  // It may have begun after `now` was looked up.
+  return busy_ticks_ + (busy_ && now > busy_since_ ? now - busy_since_ : 0);
 }
 
 // Interrupts are disabled from choose_next(), which found nothing to run, to here. So whoever

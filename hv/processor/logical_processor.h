@@ -51,6 +51,9 @@ class LogicalProcessor {
   /// Interrupts the processor without asking anything of it.
   void interrupt() const;
 
+  /// How long it has had something to run since boot, in TSC ticks. Takes the scheduler lock.
+  [[nodiscard]] std::uint64_t busy_ticks(std::uint64_t now) const;
+
   /// An external interrupt that the processor has acknowledged.
   void take_physical_interrupt(std::uint8_t vector);
 
@@ -82,6 +85,7 @@ class LogicalProcessor {
   [[nodiscard]] VirtualProcessor* choose_next(VirtualProcessor* leaving, bool runnable);
   void wake_expired(std::uint64_t now);
   void plan_service(std::uint64_t now);
+  void note_busy(bool busy, std::uint64_t now);
   void sleep();
   /// Runs it until it has to make way; true if it could go on.
   [[nodiscard]] bool run_virtual_processor(VirtualProcessor& vp);
@@ -104,6 +108,10 @@ class LogicalProcessor {
   std::uint64_t service_at_ = 0;
   /// The earliest deadline of a virtual processor that blocked here.
   std::uint64_t sleep_until_ = 0;
+  // Under the scheduler lock: the time it had something to run, up to when it last began to.
+  std::uint64_t busy_ticks_ = 0;
+  std::uint64_t busy_since_ = 0;
+  bool busy_ = false;
   /// The longest stay in a guest, in TSC ticks.
   std::uint64_t tick_;
   std::array<std::uint64_t, kExitReasons> exit_counts_{};

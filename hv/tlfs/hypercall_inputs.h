@@ -9,3 +9,4 @@
 #include "hv/tlfs/hypercall_memory.h"
 #include "hv/tlfs/hypercall_partition.h"
 #include "hv/tlfs/hypercall_processor.h"
+#include "hv/tlfs/hypercall_system.h"

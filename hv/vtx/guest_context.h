@@ -116,6 +116,8 @@ struct CodeMode {
 [[nodiscard]] std::uint8_t privilege_level();
 [[nodiscard]] bool in_64_bit_code();
 [[nodiscard]] bool in_protected_mode();
+/// Paging with PAE outside of long mode: the processor holds the four entries that CR3 points to.
+[[nodiscard]] bool uses_pae_paging();
 
 /// Moves RIP past the instruction that exited, and lifts the interrupt shadow that ended with it.
 void complete_instruction();

@@ -212,6 +212,11 @@ bool in_64_bit_code() {
 
 bool in_protected_mode() { return (read_cr0() & x86::kCr0Pe) != 0; }
 
+bool uses_pae_paging() {
+  return (read_efer() & x86::kEferLma) == 0 && (read_cr0() & x86::kCr0Pg) != 0 &&
+         (read_cr4() & x86::kCr4Pae) != 0;
+}
+
 void complete_instruction() { complete_instruction(exit_instruction_length()); }
 
 void complete_instruction(std::uint32_t length) {

@@ -212,6 +212,14 @@ void child_with_odd_blocks() {
   await(kSharedWord, 4);
   GUEST_CHECK(raw(find, kHole, kOutputPage).status() == Status::kSuccess);
   machine::store_u32(kSharedWord, 5);
+  await(kSharedWord, 6);
+  // So it is with what a call accesses for the caller.
+  hv::MmioWriteInput write;
+  write.where = {kHole.value() + 16, 1, 0};
+  write.data[0] = std::byte{0x77};
+  GUEST_CHECK(call(HypercallControl(CallCode::kMmioWrite), write).status() == Status::kSuccess);
+  GUEST_CHECK(machine::load_u8(kHole + 16) == 0x77);
+  machine::store_u32(kSharedWord, 7);
   machine::sti_hlt();
 }
 
@@ -248,6 +256,12 @@ void root_of_odd_blocks() {
   child_maker::map_hole(child);
   go_on();
   await(word_of(child), 5);
+  child_maker::unmap_hole(child);
+  machine::store_u32(word_of(child), 6);
+  expect_intercept(hv::InterceptAccess::kWrite);
+  child_maker::map_hole(child);
+  go_on();
+  await(word_of(child), 7);
   child_maker::destroy(child);
   end(0);
 }

@@ -29,19 +29,15 @@ std::span<const std::span<const CallCase>> call_tables() {
       set_property_cases(),
       register_call_cases(),
       translation_call_cases(),
+      system_call_cases(),
   };
   return tables;
 }
 
 std::span<const std::span<const MsrCase>> msr_tables() {
   static const std::array tables{
-      hypercall_msr_cases(),
-      time_msr_cases(),
-      other_msr_cases(),
-      privilege_msr_cases(),
-      synic_msr_cases(),
-      sint_msr_cases(),
-      timer_msr_cases(),
+      hypercall_msr_cases(), time_msr_cases(), other_msr_cases(), privilege_msr_cases(),
+      synic_msr_cases(),     sint_msr_cases(), timer_msr_cases(),
   };
   return tables;
 }

@@ -39,5 +39,6 @@ namespace interface_test {
 [[nodiscard]] std::span<const MsrCase> synic_msr_cases();
 [[nodiscard]] std::span<const MsrCase> sint_msr_cases();
 [[nodiscard]] std::span<const MsrCase> timer_msr_cases();
+[[nodiscard]] std::span<const CallCase> system_call_cases();
 
 }  // namespace interface_test
