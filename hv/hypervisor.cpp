@@ -29,6 +29,7 @@ constexpr PrivilegeMask kRootPrivileges = PrivilegeMask(kGuestPrivilegeBits)
                                               .with(Privilege::kAccessMemoryPool)
                                               .with(Privilege::kCreatePort)
                                               .with(Privilege::kConnectPort)
+                                              .with(Privilege::kAccessStats)
                                               .with(Privilege::kCpuManagement)
                                               .with(Privilege::kEnableExtendedHypercalls)
                                               .with(Privilege::kAccessVpRegisters);

@@ -66,6 +66,8 @@ class Hypervisor {
   static_assert(kMaxLogicalProcessors <= 64);
   /// As the root set it; no state at first.
   SleepStateInfo sleep_state;
+  /// Who publishes the hypervisor's counters where: statistics_pages.h. Under the management lock.
+  StatisticsMapping* statistics_mappings = nullptr;
 
   // --- Partitions: under the management lock, and for changes the communication lock ------------
   /// Null if there is none of that id.
@@ -73,6 +75,14 @@ class Hypervisor {
   /// Builds a partition with a new id in `page`; null when all places are taken.
   [[nodiscard]] Partition* add_partition(machine::Spn page, Partition* parent);
   void remove_partition(Partition& partition);
+  template <class Visit>
+  void for_each_partition(Visit visit) const {
+    for (const Partition* partition : partitions_) {
+      if (partition != nullptr) {
+        visit(*partition);
+      }
+    }
+  }
 
   // --- Running ---------------------------------------------------------------
   /// Something changed that the virtual processor must see: wakes it if it sleeps, makes it leave

@@ -29,6 +29,7 @@ inline constexpr std::uint64_t kGuestPrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kAccessHypercallMsrs) |
     static_cast<std::uint64_t>(Privilege::kAccessVpIndex) |
     static_cast<std::uint64_t>(Privilege::kAccessResetReg) |
+    static_cast<std::uint64_t>(Privilege::kAccessStatsReg) |
     static_cast<std::uint64_t>(Privilege::kAccessPartitionReferenceTsc) |
     static_cast<std::uint64_t>(Privilege::kAccessGuestIdleReg) |
     static_cast<std::uint64_t>(Privilege::kAccessFrequencyRegs) |
@@ -45,6 +46,7 @@ inline constexpr std::uint64_t kGrantablePrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kEnableExtendedHypercalls) |
     static_cast<std::uint64_t>(Privilege::kCreatePort) |
     static_cast<std::uint64_t>(Privilege::kConnectPort) |
+    static_cast<std::uint64_t>(Privilege::kAccessStats) |
     static_cast<std::uint64_t>(Privilege::kAccessVpRegisters);
 
 }  // namespace hv

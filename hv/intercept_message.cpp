@@ -102,6 +102,7 @@ void raise_intercept(Hypervisor& hypervisor, VirtualProcessor& vp, MessageType t
     vp.suspend.intercept = true;
   }
   vp.changed = true;
+  vp.statistics.count_message(type);
   const machine::LockGuard guard(hypervisor.communication_lock);
   take_back_last_message(*parent, vp);
   INVARIANT(payload.size() <= vp.records.intercept_payload.size());

@@ -29,6 +29,9 @@
 
 namespace hv {
 
+struct StatisticsMapping;
+struct StatisticsRecords;
+
 class Partition {
  public:
   Partition(PartitionId its_id, Partition* its_parent, machine::Spn its_page);
@@ -53,6 +56,9 @@ class Partition {
   std::uint64_t creation_flags = 0;
   PartitionProperties properties;
   PagePool pool;
+  /// Who publishes its counters where, and what it maps itself: statistics_pages.h.
+  StatisticsMapping* statistics_mappings = nullptr;
+  StatisticsRecords* statistics_records = nullptr;
 
   // --- Under the management lock and the communication lock; read under either -----------------
   VpTable vps{pool};

@@ -4,6 +4,7 @@
 
 #include "hv/hypervisor.h"
 #include "hv/processor/processor_shares.h"
+#include "hv/statistics/statistics_pages.h"
 #include "hv/timer/reference_tsc_page.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -51,9 +52,7 @@ void give_pages(PagePool& pool, const VpPages& pages) {
 /// Everything that the tables need for one more VP; false, and nothing changed, if the pool does
 /// not have it beside the VP's own pages.
 bool reserve_vp(Partition& partition, VpIndex index) {
-  const std::uint32_t overlays_per_vp = partition.is_root() ? kOverlaysPerRootVp : kOverlaysPerVp;
-  const std::uint32_t overlays =
-      kOverlaysPerPartition + overlays_per_vp * (partition.vps.count() + 1);
+  const std::uint32_t overlays = overlays_to_reserve(partition, partition.vps.count() + 1);
   {
     const machine::LockGuard guard(partition.space_lock);
     const std::size_t pages = pages_per_vp(partition) + partition.vps.pages_to_reserve(index) +
@@ -100,6 +99,11 @@ std::uint32_t max_physical_address_bits() {
   const std::uint32_t physical_bits = sizes.eax & 0xFF;
   constexpr std::uint32_t kMaxBits = 48;
   return physical_bits < kMaxBits ? physical_bits : kMaxBits;
+}
+
+std::uint32_t overlays_to_reserve(const Partition& partition, std::uint32_t vp_count) {
+  const std::uint32_t overlays_per_vp = partition.is_root() ? kOverlaysPerRootVp : kOverlaysPerVp;
+  return kOverlaysPerPartition + overlays_per_vp * vp_count + statistics_overlay_count(partition);
 }
 
 Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
@@ -159,17 +163,23 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
   vp->shares = shares_of(partition);
   vp->group = static_cast<std::uint32_t>(partition.id);
   LogicalProcessor& here = this_processor();
+  // Behind the area of the extended registers lie the VP's counters.
+  INVARIANT(here.capabilities().extended_area_bytes <= VpStatistics::kOffsetInPage);
   here.run_with_other_context([&] {
     vp->context.initialize(here.capabilities(), hypervisor.shared_pages(partition),
                            partition.ept_pointer.load());
   });
-  const machine::LockGuard guard(hypervisor.communication_lock);
-  partition.vps.insert(*vp);
+  {
+    const machine::LockGuard guard(hypervisor.communication_lock);
+    partition.vps.insert(*vp);
+  }
+  publish_statistics(hypervisor, partition);
   return Status::kSuccess;
 }
 
 void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   Partition& partition = vp.partition;
+  end_statistics(hypervisor, vp);
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
     partition.vps.remove(vp);
@@ -189,9 +199,11 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   const VpPages pages = vp.pages;
   partition.vps.end(vp);
   give_pages(partition.pool, pages);
+  publish_statistics(hypervisor, partition);
 }
 
 void take_partition_apart(Hypervisor& hypervisor, Partition& partition) {
+  end_statistics(hypervisor, partition);
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
     while (Connection* connection = partition.connections.any()) {

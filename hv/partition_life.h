@@ -27,6 +27,9 @@ class VirtualProcessor;
 [[nodiscard]] Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
                                std::uint32_t pinned_lp);
 
+/// For how many overlays a partition of so many VPs keeps records, its statistics pages included.
+[[nodiscard]] std::uint32_t overlays_to_reserve(const Partition& partition, std::uint32_t vp_count);
+
 /// Returns everything a stopped virtual processor is made of to the pool.
 void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp);
 

@@ -5,6 +5,7 @@
 #include "hv/partition_life.h"
 #include "hv/partition_stop.h"
 #include "hv/processor/lazy_end_of_interrupt.h"
+#include "hv/statistics/statistics_pages.h"
 #include "machine/machine.h"
 #include "machine/vmx_root.h"
 
@@ -15,6 +16,7 @@ constexpr machine::Site kPartitionReset{"hv.partition.reset"};
 
 void hide_overlays(Hypervisor& hypervisor, Partition& partition) {
   const machine::LockGuard guard(hypervisor.management_lock);
+  unmap_all_statistics(hypervisor, partition);
   bool flush = false;
   {
     const machine::LockGuard space_guard(partition.space_lock);

@@ -18,6 +18,8 @@ VirtualProcessor::VirtualProcessor(Partition& its_partition, VpIndex its_index,
           *std::construct_at(reinterpret_cast<VpRecords*>(machine::direct_map(its_pages.records)))),
       context(its_pages.vmcs),
       extended(its_pages.extended_state),
+      statistics(*std::construct_at(reinterpret_cast<VpStatistics*>(
+          machine::direct_map(its_pages.extended_state) + VpStatistics::kOffsetInPage))),
       synic(its_pages.message, its_pages.event_flags, its_pages.event_ring) {
   apic.reset(static_cast<std::uint32_t>(its_index));
   intercept_entry.owner = &intercept_owner;

@@ -10,6 +10,7 @@
 #include "hv/lock_order.h"
 #include "hv/processor/schedulable.h"
 #include "hv/processor/vp_records.h"
+#include "hv/statistics/vp_statistics.h"
 #include "hv/synic/ended_interrupts.h"
 #include "hv/synic/synic.h"
 #include "hv/timer/synthetic_timers.h"
@@ -89,6 +90,7 @@ class VirtualProcessor final : public Schedulable {
   bool halts = false;
   /// The PendingEvent registers may have something.
   bool events_asked_for = false;
+  VpStatistics& statistics;
 
   machine::SpinLock lock{kVirtualProcessorRank};
   // --- Under the lock --------------------------------------------------------

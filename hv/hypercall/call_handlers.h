@@ -45,6 +45,11 @@ CallOutcome acquire_sparse_spa_page_host_access(CallContext& context, std::uint3
 CallOutcome release_sparse_spa_page_host_access(CallContext& context, std::uint32_t first,
                                                 std::uint32_t count);
 
+// statistics_calls.cpp
+CallOutcome map_stats_page(CallContext& context);
+CallOutcome unmap_stats_page(CallContext& context);
+CallOutcome map_stats_page2(CallContext& context);
+
 // processor_calls.cpp
 CallOutcome create_vp(CallContext& context);
 CallOutcome delete_vp(CallContext& context);

@@ -59,6 +59,7 @@ constexpr std::uint64_t kPool = static_cast<std::uint64_t>(Privilege::kAccessMem
 constexpr std::uint64_t kCpu = static_cast<std::uint64_t>(Privilege::kCpuManagement);
 constexpr std::uint64_t kExtended =
     static_cast<std::uint64_t>(Privilege::kEnableExtendedHypercalls);
+constexpr std::uint64_t kStatistics = static_cast<std::uint64_t>(Privilege::kAccessStats);
 constexpr FastForm kSlow = FastForm::kRefused;
 constexpr FastForm kFast = FastForm::kAllowed;
 constexpr std::size_t kId = sizeof(std::uint32_t);
@@ -149,6 +150,10 @@ constexpr CallEntry kCallEntries[] = {
     simple<SignalEventInput>(CallCode::kSignalEvent, "SignalEvent", kFast,
                              static_cast<std::uint64_t>(Privilege::kSignalEvents),
                              calls::signal_event),
+    simple<MapStatsPageInput>(CallCode::kMapStatsPage, "MapStatsPage", kSlow, kStatistics,
+                              calls::map_stats_page),
+    simple<StatisticsPageInput>(CallCode::kUnmapStatsPage, "UnmapStatsPage", kSlow, kStatistics,
+                                calls::unmap_stats_page),
     rep<SparseGpaPagesInput>(CallCode::kMapSparseGpaPages, "MapSparseGpaPages",
                              sizeof(SparseMapping), 0, kParent, calls::map_sparse_gpa_pages),
     simple<SetSystemPropertyInput>(CallCode::kSetSystemProperty, "SetSystemProperty", kFast, kCpu,
@@ -210,6 +215,8 @@ constexpr CallEntry kCallEntries[] = {
     with_variable_header(simple<SetPartitionPropertyExInput>(
         CallCode::kSetPartitionPropertyEx, "SetPartitionPropertyEx", kSlow, kParent,
         calls::set_partition_property_ex)),
+    simple<MapStatsPageInput>(CallCode::kMapStatsPage2, "MapStatsPage2", kSlow, kStatistics,
+                              calls::map_stats_page2),
     simple<void, ExtendedCapabilities>(CallCode::kExtCallQueryCapabilities,
                                        "ExtCallQueryCapabilities", kSlow, kExtended,
                                        calls::query_extended_capabilities),

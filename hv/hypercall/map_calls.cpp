@@ -10,6 +10,7 @@
 #include "hv/hypercall/call_targets.h"
 #include "hv/hypercall/map_flags.h"
 #include "hv/memory/gpa_range.h"
+#include "hv/statistics/statistics_pages.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
 namespace hv::calls {
@@ -154,6 +155,7 @@ CallOutcome map_elements(CallContext& context, PartitionId id, const MapRequest&
           ? map_onto_self(context.caller, list, request)
           : map_into_child(context.hypervisor, context.caller, **target, list, request);
   finish_space_changes(context.hypervisor, **target);
+  publish_statistics(context.hypervisor, **target);
   return outcome;
 }
 
@@ -227,6 +229,7 @@ CallOutcome modify_sparse_gpa_pages(CallContext& context, std::uint32_t first,
     }
   }
   finish_space_changes(context.hypervisor, **target);
+  publish_statistics(context.hypervisor, **target);
   return outcome;
 }
 
@@ -258,6 +261,7 @@ CallOutcome unmap_gpa_pages(CallContext& context, std::uint32_t first, std::uint
     }
   }
   finish_space_changes(context.hypervisor, **target);
+  publish_statistics(context.hypervisor, **target);
   return outcome;
 }
 
@@ -302,6 +306,7 @@ CallOutcome get_gpa_pages_access_states(CallContext& context, std::uint32_t firs
     }
   }
   finish_space_changes(context.hypervisor, **target);
+  publish_statistics(context.hypervisor, **target);
   const Status written = context.put_elements(
       first, std::span<const std::uint8_t>(std::span(states).first(outcome.completed)));
   if (written != Status::kSuccess) {

@@ -6,6 +6,7 @@
 #include "hv/gpa_changes.h"
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
+#include "hv/statistics/statistics_pages.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
 namespace hv::calls {
@@ -94,6 +95,7 @@ CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint3
   for (const Gpn page : pages) {
     (*target)->pool.deposit(Spn(page.value()));
   }
+  publish_statistics(hypervisor, **target);
   return {.completed = count};
 }
 
@@ -124,6 +126,7 @@ CallOutcome withdraw_memory(CallContext& context, std::uint32_t first, std::uint
     }
     pages[outcome.completed++] = gpn;
   }
+  publish_statistics(context.hypervisor, **target);
   const Status written =
       context.put_elements(first, std::span<const Gpn>(std::span(pages).first(outcome.completed)));
   if (written != Status::kSuccess) {

@@ -2,6 +2,7 @@
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
 #include "hv/partition_life.h"
+#include "hv/statistics/statistics_pages.h"
 #include "hv/tlfs/hypercall_inputs.h"
 #include "machine/machine.h"
 
@@ -87,6 +88,7 @@ CallOutcome create_partition(CallContext& context) {
   child->creation_flags = input.flags;
   child->properties = first_properties(input);
   add_child(parent, *child);
+  publish_statistics(context.hypervisor, parent);
   machine::trace(kPartitionCreated, machine::Track::kPartition,
                  static_cast<std::uint64_t>(child->id));
   return fail(context.put_output(PartitionIdOutput{child->id}));
@@ -168,6 +170,7 @@ CallOutcome delete_partition(CallContext& context) {
     context.hypervisor.remove_partition(partition);
   }
   context.caller.pool.give(page);
+  publish_statistics(context.hypervisor, context.caller);
   return {};
 }
 

@@ -43,6 +43,10 @@ WriteResult write_tsc_emulation(const MsrAccess& access, std::uint64_t value);
 ReadResult read_tsc_invariant(const MsrAccess& access);
 WriteResult write_tsc_invariant(const MsrAccess& access, std::uint64_t value);
 
+// statistics_msrs.cpp
+ReadResult read_statistics_page(const MsrAccess& access);
+WriteResult write_statistics_page(const MsrAccess& access, std::uint64_t value);
+
 // interrupt_msrs.cpp
 WriteResult write_eoi(const MsrAccess& access, std::uint64_t value);
 ReadResult read_icr(const MsrAccess& access);

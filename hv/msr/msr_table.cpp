@@ -61,6 +61,8 @@ constexpr MsrDescription kMsrs[] = {
      msr::write_synic},
     {kMsrStimer0Config, kMsrStimer3Count, "STIMER0_CONFIG..STIMER3_COUNT",
      bit(Privilege::kAccessSyntheticTimerRegs), msr::read_timer, msr::write_timer},
+    {kMsrStatsPartitionRetail, kMsrStatsVpInternal, "STATS_PARTITION_RETAIL..STATS_VP_INTERNAL",
+     bit(Privilege::kAccessStatsReg), msr::read_statistics_page, msr::write_statistics_page},
     {kMsrGuestIdle, kMsrGuestIdle, "GUEST_IDLE", bit(Privilege::kAccessGuestIdleReg),
      msr::read_guest_idle, nullptr},
     {kMsrCrashP0, kMsrCrashP4, "CRASH_P0..CRASH_P4", 0, msr::read_crash_parameter,

@@ -6,6 +6,7 @@
 #include "hv/processor/asked_events.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/processor/physical_apic.h"
+#include "hv/statistics/statistics_pages.h"
 #include "hv/vtx/event_injection.h"
 #include "hv/vtx/exit_dispatch.h"
 #include "machine/machine.h"
@@ -73,7 +74,14 @@ void LogicalProcessor::give_way() {
 
 void LogicalProcessor::interrupt() const { physical_apic::kick(apic_id_); }
 
+LogicalProcessorFigures LogicalProcessor::figures(std::uint64_t now) const {
+  LogicalProcessorFigures figures = figures_;
+  figures.run_ticks += current_vp_ != nullptr ? now - taken_up_at_ : 0;
+  return figures;
+}
+
 void LogicalProcessor::take_physical_interrupt(std::uint8_t vector) {
+  ++figures_.hardware_interrupts;
   if (vector >= physical_apic::kFirstHypervisorVector) {
     // Whoever sent it has left word in requests_; a timer's time is looked at anyway.
     if (vector != physical_apic::kSpuriousVector) {
@@ -114,7 +122,9 @@ VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool 
   Scheduler& scheduler = hypervisor_.scheduler;
   const machine::LockGuard guard(hypervisor_.scheduler_lock);
   if (leaving != nullptr) {
+    figures_.run_ticks += now - taken_up_at_;
     const std::uint32_t nudged = scheduler.put_down(index_, now, runnable);
+    publish_statistics(*leaving, now);
     if (leaving->state == RunState::kStopped && !leaving->wake_pending) {
       scheduler.set_deadline(*leaving, leaving->wake_at);
     }
@@ -126,6 +136,8 @@ VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool 
   Schedulable* const next = scheduler.pick(index_, now);
   plan_service(now);
   note_busy(next != nullptr, now);
+  publish_statistics(*this, now);
+  taken_up_at_ = now;
   return static_cast<VirtualProcessor*>(next);
 }
 
@@ -161,6 +173,8 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.extended.load(extended_unit_);
   vp.changed = true;
   current_vp_ = &vp;
+  ++figures_.context_switches;
+  vp.statistics.count_dispatch();
   drop_stale_translations(vp);
   Next next = Next::kEnter;
   while (next == Next::kEnter) {
@@ -180,6 +194,8 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   if (now >= service_at_) {
     const machine::LockGuard guard(hypervisor_.scheduler_lock);
     wake_expired(now);
+    publish_statistics(vp, now);
+    publish_statistics(*this, now);
     if (hypervisor_.scheduler.should_yield(index_, now)) {
       return Next::kPutDownReady;
     }
@@ -228,6 +244,9 @@ void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
   }
   if (vp.pending_event.valid) {
     vtx::inject(vp.pending_event);
+    if (vp.pending_event.type == vtx::EventType::kExternalInterrupt) {
+      vp.statistics.count_virtual_interrupt();
+    }
     vp.pending_event = {};
   }
   const vtx::Exit exit = vp.context.enter();

@@ -17,6 +17,14 @@ namespace hv {
 
 class Hypervisor;
 class VirtualProcessor;
+struct StatisticsMapping;
+
+/// What a logical processor did since boot, for its statistics.
+struct LogicalProcessorFigures {
+  std::uint64_t run_ticks = 0;
+  std::uint64_t hardware_interrupts = 0;
+  std::uint64_t context_switches = 0;
+};
 
 class LogicalProcessor {
  public:
@@ -74,6 +82,11 @@ class LogicalProcessor {
     ++exit_counts_[static_cast<std::size_t>(reason) % kExitReasons];
   }
 
+  /// For the processor itself only.
+  [[nodiscard]] LogicalProcessorFigures figures(std::uint64_t now) const;
+  /// Where they are published; under the scheduler lock.
+  StatisticsMapping* statistics_mappings = nullptr;
+
  private:
   static constexpr std::size_t kExitReasons = 64;
 
@@ -115,6 +128,9 @@ class LogicalProcessor {
   /// The longest stay in a guest, in TSC ticks.
   std::uint64_t tick_;
   std::array<std::uint64_t, kExitReasons> exit_counts_{};
+  /// When it took up the virtual processor that it runs, and what it did up to then.
+  std::uint64_t taken_up_at_ = 0;
+  LogicalProcessorFigures figures_;
 };
 
 }  // namespace hv

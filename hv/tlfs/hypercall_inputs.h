@@ -10,3 +10,4 @@
 #include "hv/tlfs/hypercall_partition.h"
 #include "hv/tlfs/hypercall_processor.h"
 #include "hv/tlfs/hypercall_system.h"
+#include "hv/tlfs/statistics.h"

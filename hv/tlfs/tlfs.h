@@ -18,6 +18,7 @@
 #include "hv/tlfs/reference_tsc.h"
 #include "hv/tlfs/register_names.h"
 #include "hv/tlfs/register_values.h"
+#include "hv/tlfs/statistics.h"
 #include "hv/tlfs/status.h"
 #include "hv/tlfs/synic.h"
 #include "hv/tlfs/timers.h"

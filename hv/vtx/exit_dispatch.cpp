@@ -51,6 +51,7 @@ void handle_other_instruction(VirtualProcessor& vp, ExitReason reason) {
 
 void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit& exit) {
   processor.count_exit(exit.reason);
+  vp.statistics.count_exit(exit.reason);
   if (exit.entry_failed) {
     report_failed_entry(processor, vp);
     return;

@@ -30,6 +30,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       register_call_cases(),
       translation_call_cases(),
       system_call_cases(),
+      statistics_call_cases(),
   };
   return tables;
 }
@@ -37,7 +38,7 @@ std::span<const std::span<const CallCase>> call_tables() {
 std::span<const std::span<const MsrCase>> msr_tables() {
   static const std::array tables{
       hypercall_msr_cases(), time_msr_cases(), other_msr_cases(), privilege_msr_cases(),
-      synic_msr_cases(),     sint_msr_cases(), timer_msr_cases(),
+      synic_msr_cases(),     sint_msr_cases(), timer_msr_cases(), statistics_msr_cases(),
   };
   return tables;
 }
