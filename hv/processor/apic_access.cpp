@@ -1,14 +1,10 @@
 #include "hv/processor/apic_access.h"
 
-#include <array>
-#include <span>
-
 #include "hv/hypervisor.h"
-#include "hv/instruction/memory_instruction.h"
 #include "hv/intercept.h"
-#include "hv/processor/guest_translation.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/processor/lazy_end_of_interrupt.h"
+#include "hv/processor/memory_access.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -19,8 +15,6 @@ namespace {
 namespace x86 = machine::x86;
 using Kind = ApicWriteOutcome::Kind;
 
-constexpr std::uint16_t kSegmentDefaultBig = 1u << 14;
-constexpr std::uint8_t kRegisters = 16;
 constexpr std::uint32_t kPageEoi = 0xB0;
 
 /// Outside of the VP's lock: commands go to others.
@@ -58,34 +52,6 @@ ApicWriteOutcome write_under_lock(VirtualProcessor& vp, bool is_end_of_interrupt
     deliver_messages(vp);
   }
   return outcome;
-}
-
-CodeSize code_size() {
-  if (vtx::in_64_bit_code()) {
-    return CodeSize::k64;
-  }
-  const SegmentRegister code = vtx::read_segment(vtx::SegmentName::kCs);
-  return (code.attributes & kSegmentDefaultBig) != 0 ? CodeSize::k32 : CodeSize::k16;
-}
-
-std::uint64_t operand_address(const VirtualProcessor& vp, const MemoryInstruction& instruction) {
-  std::array<std::uint64_t, kRegisters> registers{};
-  for (std::uint8_t number = 0; number < kRegisters; ++number) {
-    if (number == instruction.operand.base || number == instruction.operand.index) {
-      registers[number] = vp.context.general_register(number);
-    }
-  }
-  return effective_address(instruction.operand, registers, vtx::read_rip() + instruction.length);
-}
-
-/// Whether the processor can have made this access by executing this instruction. Segments begin at
-/// pages here, and so does what their limit leaves of an address.
-bool explains(const VirtualProcessor& vp, const MemoryInstruction& instruction, machine::Gpa gpa,
-              const vtx::EptViolation& violation) {
-  const bool is_flat = instruction.operand.segment != SegmentOverride::kFs &&
-                       instruction.operand.segment != SegmentOverride::kGs && vtx::in_64_bit_code();
-  const std::uint64_t offset = operand_address(vp, instruction) % machine::kPageSize;
-  return instruction.writes == violation.write && (!is_flat || offset == gpa.offset_in_page());
 }
 
 bool is_at_page(const VirtualProcessor& vp, machine::Gpa gpa, const vtx::EptViolation& violation) {
@@ -166,22 +132,18 @@ bool emulate_apic_page(LogicalProcessor& processor, VirtualProcessor& vp, machin
   if (!is_at_page(vp, gpa, violation)) {
     return false;
   }
-  const InstructionBytes fetched = fetch_instruction(vp);
-  const auto instruction = decode_memory_instruction(
-      std::as_bytes(std::span(fetched.bytes)).first(fetched.count), code_size());
-  if (!instruction) {
-    return false;
+  const RefusedAccess access = decode_refused_access(vp, gpa, violation);
+  if (access.kind != RefusedAccess::Kind::kDecoded) {
+    return access.kind == RefusedAccess::Kind::kChanged;
   }
-  if (!explains(vp, *instruction, gpa, violation)) {
-    return true;
-  }
+  const MemoryInstruction& instruction = access.instruction;
   const auto offset = static_cast<std::uint32_t>(gpa.offset_in_page());
-  if (instruction->writes) {
-    store(processor, vp, *instruction, offset);
+  if (instruction.writes) {
+    store(processor, vp, instruction, offset);
   } else {
-    load(vp, *instruction, offset);
+    load(vp, instruction, offset);
   }
-  vtx::complete_instruction(instruction->length);
+  vtx::complete_instruction(instruction.length);
   return true;
 }
 

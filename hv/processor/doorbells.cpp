@@ -2,6 +2,9 @@
 
 #include "hv/hypervisor.h"
 #include "hv/processor/interrupt_delivery.h"
+#include "hv/processor/memory_access.h"
+#include "hv/synic/doorbell_table.h"
+#include "hv/vtx/guest_context.h"
 
 namespace hv {
 namespace {
@@ -38,8 +41,7 @@ bool ring_port(Hypervisor& hypervisor, Partition& root, Port& port) {
   return false;
 }
 
-}  // namespace
-
+/// Whether it is worth finding out what the guest writes.
 bool has_doorbells(Hypervisor& hypervisor, const VirtualProcessor& vp) {
   const machine::LockGuard guard(hypervisor.communication_lock);
   return !vp.partition.doorbells.empty();
@@ -56,6 +58,31 @@ bool ring_doorbell(Hypervisor& hypervisor, VirtualProcessor& vp, const GuestStor
     return false;
   }
   ++port.post_count;
+  return true;
+}
+
+}  // namespace
+
+bool emulate_doorbell(Hypervisor& hypervisor, VirtualProcessor& vp, machine::Gpa gpa,
+                      const vtx::EptViolation& violation) {
+  if (!violation.write || !has_doorbells(hypervisor, vp)) {
+    return false;
+  }
+  const RefusedAccess access = decode_refused_access(vp, gpa, violation);
+  if (access.kind != RefusedAccess::Kind::kDecoded) {
+    return access.kind == RefusedAccess::Kind::kChanged;
+  }
+  const MemoryInstruction& instruction = access.instruction;
+  if (gpa.offset_in_page() + instruction.size_bytes > machine::kPageSize) {
+    return false;  // the rest of it goes elsewhere
+  }
+  const GuestStore store{
+      gpa.value(), instruction.size_bytes,
+      stored_value(instruction, vp.context.general_register(instruction.register_number))};
+  if (!ring_doorbell(hypervisor, vp, store)) {
+    return false;
+  }
+  vtx::complete_instruction(instruction.length);
   return true;
 }
 

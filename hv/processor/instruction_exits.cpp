@@ -4,6 +4,7 @@
 #include "hv/hypervisor.h"
 #include "hv/intercept.h"
 #include "hv/processor/apic_access.h"
+#include "hv/processor/doorbells.h"
 #include "hv/vtx/event_injection.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -214,7 +215,8 @@ void handle_ept_violation(LogicalProcessor& processor, VirtualProcessor& vp) {
     refuse_overlay_access(vp, *overlay);
     return;
   }
-  if (!emulate_apic_page(processor, vp, gpa, violation)) {
+  if (!emulate_apic_page(processor, vp, gpa, violation) &&
+      !emulate_doorbell(processor.hypervisor(), vp, gpa, violation)) {
     intercept_memory(processor.hypervisor(), vp, gpa.value(), violation);
   }
 }
