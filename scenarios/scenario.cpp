@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kMaxVirtualNs = 7ULL * 24 * 3600 * 1'000'000'000;
 constexpr std::size_t kMaxDisks = 4;
+constexpr std::size_t kMaxLoops = 8;
 /// What the hypervisor's pool and the root's image take of the machine's memory, generously.
 constexpr std::uint32_t kRootMib = 64;
 constexpr std::uint32_t kMaxChildren = 1024;
@@ -87,6 +88,45 @@ std::vector<DiskDescription> read_disks(TableReader& root, const std::string& fi
   return disks;
 }
 
+LoopDescription read_loop(TableReader& table, std::uint32_t processors) {
+  LoopDescription loop;
+  table.require("id", "the id of the connection, and of the child's port");
+  table.number("id", {65536, 16777215, ""}, loop.id);
+  table.require("type", "what it carries");
+  std::size_t type = 0;
+  table.choice("type", {"message", "event"}, type);
+  loop.event = type == 1;
+  table.require("sint", "the SINT at which it arrives");
+  table.number("sint", {1, 15, ""}, loop.sint);
+  table.number("vp", {0, 7, ""}, loop.vp);
+  if (loop.vp != LoopDescription::kAnyVp && loop.vp >= processors) {
+    table.refuse("vp",
+                 fmt::format("is {}; a child has {} virtual processors", loop.vp, processors));
+  }
+  if (loop.event) {
+    table.number("flags", {1, 2048, ""}, loop.flags);
+  }
+  table.finish();
+  return loop;
+}
+
+std::vector<LoopDescription> read_loops(TableReader& partitions, std::uint32_t processors,
+                                        const std::string& file) {
+  std::vector<LoopDescription> loops;
+  for (const toml::table* const node : partitions.tables("connection")) {
+    TableReader table(*node, fmt::format("partitions.connection[{}]", loops.size()), file);
+    if (loops.size() == kMaxLoops) {
+      table.refuse("", "is one too many; a child has at most 8");
+    }
+    const LoopDescription loop = read_loop(table, processors);
+    if (std::ranges::find(loops, loop.id, &LoopDescription::id) != loops.end()) {
+      table.refuse("id", fmt::format("is {}, which another connection has", loop.id));
+    }
+    loops.push_back(loop);
+  }
+  return loops;
+}
+
 PartitionsDescription read_partitions(TableReader& root, const MachineDescription& machine,
                                       const std::string& file) {
   root.require("partitions", "a table [partitions]");
@@ -101,6 +141,7 @@ PartitionsDescription read_partitions(TableReader& root, const MachineDescriptio
   std::size_t bus = 0;
   table.choice("bus", {"newest", "before-5.0"}, bus);
   partitions.bus_before_5 = bus == 1;
+  partitions.loops = read_loops(table, partitions.processors, file);
   const std::uint64_t at_once = std::min(partitions.children, partitions.children_at_once);
   // A child's page tables and VP pages come on top: one part in sixteen is more than enough.
   const std::uint64_t wanted = at_once * partitions.memory_mib * 17 / 16 + kRootMib;

@@ -42,6 +42,18 @@ struct DiskDescription {
   std::uint32_t write_cache_sectors = 0;
 };
 
+/// A connection of each child to a port of its own.
+struct LoopDescription {
+  static constexpr std::uint32_t kAnyVp = 0xFFFF'FFFF;
+  std::uint32_t id = 0;
+  /// For events; otherwise for messages.
+  bool event = false;
+  std::uint32_t sint = 0;
+  std::uint32_t vp = kAnyVp;
+  /// Of an event port.
+  std::uint32_t flags = 1;
+};
+
 struct PartitionsDescription {
   std::uint32_t children = 1;
   std::uint32_t children_at_once = 1;
@@ -49,6 +61,7 @@ struct PartitionsDescription {
   std::uint32_t memory_mib = 16;
   /// The bus is as those of hosts before version 5.0.
   bool bus_before_5 = false;
+  std::vector<LoopDescription> loops{};
 };
 
 /// Children that lie to the hypervisor and to the root while the others work.

@@ -59,6 +59,10 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
   put("workload", name_of(workload.kind));
   put("seed", seed);
   put("bus_before_5", scenario.partitions.bus_before_5 ? 1 : 0);
+  for (const LoopDescription& loop : scenario.partitions.loops) {
+    put("connection",
+        fmt::format("{} {} {} {}", loop.id, loop.sint, loop.vp, loop.event ? loop.flags : 0));
+  }
   if (scenario.liars.at_once != 0) {
     put("lying_children", scenario.liars.at_once);
     put("lying_processors", scenario.liars.processors);

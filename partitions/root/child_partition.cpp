@@ -1,5 +1,7 @@
 #include "partitions/root/child_partition.h"
 
+#include <span>
+
 #include "machine/guest.h"
 #include "partitions/root/image_loader.h"
 #include "partitions/root/storage/storage_device.h"
@@ -66,7 +68,10 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
       return failure;
     }
   }
-  return connect_services();
+  if (const auto failure = connect_services()) {
+    return failure;
+  }
+  return connect_to_itself(parameters);
 }
 
 std::optional<ChildPartition::Failure> ChildPartition::create_partition() {
@@ -115,6 +120,21 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
   const VmbusChild child{number_, processors_, memory_, has_devices_, bus_before_5_};
   bus_ = kernel_.heap().create<VmbusService>(kernel_, *ports_, child);
   return failed("bus", bus_->open());
+}
+
+std::optional<ChildPartition::Failure> ChildPartition::connect_to_itself(
+    const Parameters& parameters) {
+  for (const LoopConnection& loop : std::span(parameters.loops).first(parameters.loop_count)) {
+    const hv::VpIndex vp{loop.vp};
+    const hv::PortInfo info =
+        loop.flags == 0
+            ? hv::PortInfo::message(loop.sint, vp)
+            : hv::PortInfo::event(loop.sint, vp, 0, static_cast<std::uint16_t>(loop.flags));
+    if (const auto failure = failed("loop-back connection", ports_->open_loop(loop.id, info))) {
+      return failure;
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<ChildPartition::Failure> ChildPartition::offer_disk(Disks& disks, EventFlags& flags,

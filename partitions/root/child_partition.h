@@ -64,6 +64,7 @@ class ChildPartition {
   [[nodiscard]] std::optional<Failure> create_partition();
   [[nodiscard]] std::optional<Failure> give_memory(std::uint64_t bytes);
   [[nodiscard]] std::optional<Failure> connect_services();
+  [[nodiscard]] std::optional<Failure> connect_to_itself(const Parameters& parameters);
   void close_ports();
   [[nodiscard]] std::optional<Failure> give_back();
 

@@ -3,6 +3,8 @@
 #include <limits>
 #include <optional>
 
+#include "hv/tlfs/synic.h"
+
 namespace root {
 
 namespace {
@@ -59,6 +61,35 @@ std::optional<Workload> workload_named(std::string_view name) {
   return std::nullopt;
 }
 
+/// Takes the word up to the next blank off the front.
+std::string_view take_word(std::string_view& rest) {
+  const std::size_t end = rest.find(' ');
+  const std::string_view word = rest.substr(0, end);
+  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  return word;
+}
+
+std::expected<void, kernel::ParameterError> add_loop(const kernel::Parameter& parameter,
+                                                     Parameters& parameters) {
+  if (parameters.loop_count == kMaxLoopConnections) {
+    return std::unexpected(kernel::ParameterError{parameter.line, "one connection too many"});
+  }
+  LoopConnection loop;
+  std::string_view rest = parameter.value;
+  for (std::uint32_t* const field : {&loop.id, &loop.sint, &loop.vp, &loop.flags}) {
+    const std::optional<std::uint64_t> number = kernel::parse_number(take_word(rest));
+    if (!number || *number > std::numeric_limits<std::uint32_t>::max()) {
+      return std::unexpected(kernel::ParameterError{parameter.line, "not four numbers"});
+    }
+    *field = static_cast<std::uint32_t>(*number);
+  }
+  if (!rest.empty() || loop.flags > hv::kEventFlagsPerSint) {
+    return std::unexpected(kernel::ParameterError{parameter.line, "no connection"});
+  }
+  parameters.loops[parameters.loop_count++] = loop;
+  return {};
+}
+
 std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& parameter,
                                                   Parameters& parameters) {
   for (const NumberKey& key : kNumberKeys) {
@@ -73,6 +104,9 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
     }
     parameters.seed = *seed;
     return {};
+  }
+  if (parameter.key == "connection") {
+    return add_loop(parameter, parameters);
   }
   if (parameter.key == "workload") {
     const std::optional<Workload> workload = workload_named(parameter.value);

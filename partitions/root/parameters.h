@@ -30,8 +30,12 @@
 //   data_disk           0         storage, plug: ATA disk that the children may read, 0..3
 //   scratch_disk        1         storage: ATA disk that holds the scratch ranges, 0..3
 //   scratch_mib         4         storage: scratch range of each child, 1..1024
+//   connection          none      ID SINT VP FLAGS: a connection of each child to a port of its
+//                                 own, with FLAGS event flags, or for messages if that is 0; VP
+//                                 0xFFFFFFFF is any; up to eight such lines
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <string_view>
@@ -44,6 +48,16 @@ inline constexpr std::uint32_t kMaxChildren = 1024;
 inline constexpr std::uint32_t kMaxLyingChildren = 16;
 
 enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kLie };
+
+/// A connection of a child to a port of its own: both have the id.
+struct LoopConnection {
+  std::uint32_t id = 0;
+  std::uint32_t sint = 0;
+  std::uint32_t vp = 0;
+  /// 0: for messages.
+  std::uint32_t flags = 0;
+};
+inline constexpr std::uint32_t kMaxLoopConnections = 8;
 
 struct Parameters {
   std::uint32_t children = 1;
@@ -70,6 +84,8 @@ struct Parameters {
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
   std::uint32_t scratch_mib = 4;
+  std::array<LoopConnection, kMaxLoopConnections> loops{};
+  std::uint32_t loop_count = 0;
 };
 
 [[nodiscard]] std::string_view workload_name(Workload workload);

@@ -56,17 +56,25 @@ void Program::child_line(std::uint32_t child_number, std::string_view text) {
   serial_port_.write_line(prefix.view(), text);
 }
 
-kernel::Task<> Program::main() {
+bool Program::take_parameters() {
   const auto parameters = parse_parameters(Kernel::parameters());
-  if (!parameters) {
-    kernel::TextLine problem;
-    problem << "parameters, line " << parameters.error().line << ": " << parameters.error().problem;
-    line(problem.view());
+  if (parameters) {
+    parameters_ = *parameters;
+    return true;
+  }
+  kernel::TextLine problem;
+  problem << "parameters, line " << parameters.error().line << ": " << parameters.error().problem;
+  line(problem.view());
+  return false;
+}
+
+kernel::Task<> Program::main() {
+  if (!take_parameters()) {
+    // The line tells why.
   } else if (const hv::Status status = calls_.learn_own_id(); status != hv::Status::kSuccess) {
     line("GetPartitionId is refused");
     passed_ = false;
   } else {
-    parameters_ = *parameters;
     if (uses_disks(parameters_.workload)) {
       disks_.set_up(legacy_interrupts_);
     }
@@ -135,18 +143,23 @@ Parameters Program::liar_parameters(std::uint32_t generation) const {
 
 kernel::Task<> Program::run_liars(std::uint32_t place) {
   for (std::uint32_t generation = 0; children_left_ != 0; ++generation) {
-    const Parameters parameters = liar_parameters(generation);
-    co_await run_liar(place, parameters);
+    co_await run_liar(place, generation);
   }
   if (--liars_left_ == 0 && children_left_ == 0) {
     all_gone_.set();
   }
 }
 
-kernel::Task<> Program::run_liar(std::uint32_t place, const Parameters& parameters) {
+/// The parameters are more than a task's frame takes.
+std::optional<ChildPartition::Failure> Program::prepare_liar(ChildPartition& child,
+                                                             std::uint32_t generation) {
+  return prepare(child, liar_parameters(generation));
+}
+
+kernel::Task<> Program::run_liar(std::uint32_t place, std::uint32_t generation) {
   auto* liar = heap().create<ChildPartition>(*this, calls_, parameters_.children + 1 + place);
   children_.add(*liar);
-  if (const auto problem = prepare(*liar, parameters)) {
+  if (const auto problem = prepare_liar(*liar, generation)) {
     report(*liar, *problem);
   } else {
     liars_[place] = liar;

@@ -30,17 +30,21 @@ class Program final : public kernel::Kernel, private LineOutput {
   void line(std::string_view text) override;
   void child_line(std::uint32_t child_number, std::string_view text) override;
 
+  /// False: they were refused, and a line told why.
+  [[nodiscard]] bool take_parameters();
   kernel::Task<> main();
   void announce_children();
   kernel::Task<> run_children();
   kernel::Task<> run_child(std::uint32_t number);
   /// One lying child after the other, as long as others work.
   kernel::Task<> run_liars(std::uint32_t place);
-  kernel::Task<> run_liar(std::uint32_t place, const Parameters& parameters);
+  kernel::Task<> run_liar(std::uint32_t place, std::uint32_t generation);
   void one_child_less();
   [[nodiscard]] Parameters liar_parameters(std::uint32_t generation) const;
   [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child,
                                                                const Parameters& parameters);
+  [[nodiscard]] std::optional<ChildPartition::Failure> prepare_liar(ChildPartition& child,
+                                                                    std::uint32_t generation);
   [[nodiscard]] std::optional<ChildPartition::Failure> offer_disks(ChildPartition& child);
   void report_gone(std::uint32_t child_number);
   void report(const ChildPartition& child, const ChildPartition::Failure& failure);

@@ -1,4 +1,6 @@
 #include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
 
 #include "partitions/root/parameters.h"
 
@@ -17,6 +19,24 @@ TEST_CASE("the root's parameters have defaults and are taken from the text", "[r
   CHECK(given->child_processors == 2);
   CHECK(given->workload == root::Workload::kStorage);
   CHECK(given->seed == 16);
+}
+
+TEST_CASE("a loop-back connection is four numbers, and there are eight at most",
+          "[root][parameters]") {
+  const auto parse = [](std::string_view text) { return root::parse_parameters(text); };
+  REQUIRE(parse("connection=65536 3 0xFFFFFFFF 0\n"));
+  for (const std::string_view bad :
+       {"connection=65536 3 0", "connection=65536 3 0 0 0", "connection=65536 3 0 2049",
+        "connection=a 3 0 0", "connection=65536 3 0 0x100000000"}) {
+    CAPTURE(bad);
+    REQUIRE_FALSE(parse(bad));
+  }
+  std::string text;
+  for (int line = 0; line < 8; ++line) {
+    text += "connection=65536 3 0 0\n";
+  }
+  REQUIRE(parse(text)->loop_count == 8);
+  REQUIRE_FALSE(parse(text + "connection=65536 3 0 0\n"));
 }
 
 TEST_CASE("a bad line is refused with its number and its reason", "[root][parameters]") {

@@ -56,6 +56,26 @@ TEST_CASE("the root understands what every workload tells it", "[scenarios][worl
   REQUIRE(storage->scratch_disk == 1);
 }
 
+TEST_CASE("the root is told of each loop-back connection", "[scenarios][world]") {
+  scenarios::Scenario scenario = storage_scenario();
+  scenario.partitions.loops = {
+      {.id = 65536, .event = false, .sint = 3, .vp = scenarios::LoopDescription::kAnyVp},
+      {.id = 16777215, .event = true, .sint = 15, .vp = 1, .flags = 2048}};
+  scenarios::Materials materials;
+  materials.disks = {{}, {}};
+  const auto parameters =
+      root::parse_parameters(scenarios::root_parameters(scenario, materials, 1));
+  REQUIRE(parameters);
+  REQUIRE(parameters->loop_count == 2);
+  REQUIRE(parameters->loops[0].id == 65536);
+  REQUIRE(parameters->loops[0].sint == 3);
+  REQUIRE(parameters->loops[0].vp == 0xFFFFFFFF);
+  REQUIRE(parameters->loops[0].flags == 0);  // for messages
+  REQUIRE(parameters->loops[1].id == 16777215);
+  REQUIRE(parameters->loops[1].vp == 1);
+  REQUIRE(parameters->loops[1].flags == 2048);
+}
+
 TEST_CASE("a world has the scenario's parts", "[scenarios][world]") {
   const scenarios::Scenario scenario = storage_scenario();
   const auto materials =

@@ -51,6 +51,10 @@ hv::Status ChildPorts::open_in_child(hv::PortId port, const hv::PortInfo& info, 
   return open(calls_, {child_, port, calls_.own_id(), connection(use)}, info);
 }
 
+hv::Status ChildPorts::open_loop(std::uint32_t id, const hv::PortInfo& info) {
+  return open(calls_, {child_, hv::PortId{id}, child_, hv::ConnectionId{id}}, info);
+}
+
 void ChildPorts::close_in_root(std::uint32_t use, hv::ConnectionId connection) {
   const hv::PortId port{id_for_child(child_number_, use)};
   close(calls_, {calls_.own_id(), port, child_, connection});

@@ -33,6 +33,9 @@ class ChildPorts {
   /// Port `port` of the child, and the root's connection for `use` to it.
   [[nodiscard]] hv::Status open_in_child(hv::PortId port, const hv::PortInfo& info,
                                          std::uint32_t use);
+  /// A port of the child, and the child's own connection of the same number to it. They go with the
+  /// child's partition.
+  [[nodiscard]] hv::Status open_loop(std::uint32_t id, const hv::PortInfo& info);
   /// Either end may be gone already, with the child's partition or because it was never made.
   void close_in_root(std::uint32_t use, hv::ConnectionId connection);
   void close_in_child(hv::PortId port, std::uint32_t use);
