@@ -20,28 +20,45 @@ void Outbox::append(const hv::PostMessageInput& message) {
   auto* entry = heap_.create<Entry>(message, nullptr);
   (first_ == nullptr ? first_ : last_->next) = entry;
   last_ = entry;
-  if (!sending_) {
+  start_sending();
+}
+
+void Outbox::start_sending() {
+  if (!sending_ && may_send()) {
     sending_ = true;
     send().spawn();
   }
+}
+
+bool Outbox::may_send() const {
+  return first_ != nullptr && !closing_ && (!holding_ || before_hold_ != 0);
+}
+
+void Outbox::hold(bool hold) {
+  if (hold && !holding_) {
+    before_hold_ = count_;
+  }
+  holding_ = hold;
+  start_sending();
 }
 
 void Outbox::remove_first() {
   Entry* entry = first_;
   first_ = entry->next;
   --count_;
+  before_hold_ -= before_hold_ != 0 ? 1 : 0;
   heap_.destroy(entry);
 }
 
 void Outbox::close() {
   closing_ = true;
   if (!sending_) {
-    ended_.set();
+    drop_all();
   }
 }
 
 Task<> Outbox::send() {
-  while (first_ != nullptr && !closing_) {
+  while (may_send()) {
     const hv::Status status = try_post(first_->message);
     if (status == hv::Status::kInsufficientBuffers) {
       co_await sleep_for(kRetryAfter100ns);
@@ -52,13 +69,17 @@ Task<> Outbox::send() {
     }
     remove_first();
   }
+  sending_ = false;
+  if (closing_) {
+    drop_all();
+  }
+}
+
+void Outbox::drop_all() {
   while (first_ != nullptr) {
     remove_first();
   }
-  sending_ = false;
-  if (closing_) {
-    ended_.set();
-  }
+  ended_.set();
 }
 
 }  // namespace kernel

@@ -24,6 +24,9 @@ class Outbox {
   /// Before close(). A task sends it, which lives as long as there is something to send.
   void append(const hv::PostMessageInput& message);
 
+  /// Keeps back what is appended from now on, or sends it again.
+  void hold(bool hold);
+
   /// What has not been sent is dropped; `ended` is set when nothing is touched any more.
   void close();
   [[nodiscard]] Event& ended() { return ended_; }
@@ -35,6 +38,9 @@ class Outbox {
   };
 
   Task<> send();
+  void start_sending();
+  [[nodiscard]] bool may_send() const;
+  void drop_all();
   void remove_first();
 
   Heap& heap_;
@@ -45,6 +51,9 @@ class Outbox {
   std::uint32_t count_ = 0;
   bool sending_ = false;
   bool closing_ = false;
+  bool holding_ = false;
+  /// Those that may be sent although the others are held back.
+  std::uint32_t before_hold_ = 0;
   Event ended_;
 };
 

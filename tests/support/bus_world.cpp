@@ -20,6 +20,11 @@ void expect(bool condition, const char* what) {
 Root::Root(Queue& to_client)
     : to_client_(to_client), server_({}, channels_, gpadls_, storage_, *this) {}
 
+void Root::send_reserved_message(const vmbus::ReservedTarget& target,
+                                 std::span<const std::byte> message) {
+  send_message(target.target_vp, message);
+}
+
 void Root::send_message(std::uint32_t, std::span<const std::byte> message) {
   to_client_.emplace_back(message.begin(), message.end());
 }

@@ -60,6 +60,14 @@ class Root final : public vmbus::ServerNotifier {
   [[nodiscard]] std::size_t words_used() const { return storage_.used_words(); }
 
   void send_message(std::uint32_t target_vp, std::span<const std::byte> message) override;
+  void send_reserved_message(const vmbus::ReservedTarget& target,
+                             std::span<const std::byte> message) override;
+  void hold_messages(bool) override {}
+  [[nodiscard]] bool change_monitor_pages(const vmbus::MonitorPages&) override { return true; }
+  void tl_connect(const vmbus::TlConnect& request) override {
+    static_cast<void>(server_.refuse_tl_connect(request.endpoint, request.service,
+                                                vmbus::kStatusConnectionRefused));
+  }
   void contact(const vmbus::Contact& contact) override;
   void disconnected() override;
   void open(vmbus::OfferId offer, const vmbus::ChannelOpening& opening,
@@ -122,6 +130,10 @@ class Child final : public vmbus::ClientNotifier {
   void gpadl_created(vmbus::GpadlId gpadl, bool success) override;
   void gpadl_torndown(vmbus::GpadlId gpadl) override;
   void unloaded() override;
+  void reserved_closed(vmbus::ChannelId) override {}
+  void service_refused(const vmbus::Guid&, const vmbus::Guid&, std::uint32_t) override {}
+  void connection_modified(bool) override {}
+  void paused() override {}
 
  private:
   Driver& driver_of_gpadl(vmbus::GpadlId gpadl);

@@ -52,6 +52,18 @@ class RecordingClientNotifier final : public vmbus::ClientNotifier {
   }
   void gpadl_torndown(vmbus::GpadlId gpadl) override { note("torndown " + number(gpadl)); }
   void unloaded() override { note("unloaded"); }
+  void reserved_closed(vmbus::ChannelId channel) override {
+    note("reserved closed " + std::to_string(channel.value()));
+  }
+  void service_refused(const vmbus::Guid& endpoint, const vmbus::Guid& service,
+                       std::uint32_t) override {
+    note("service " + std::to_string(service.data1) + " refused to " +
+         std::to_string(endpoint.data1));
+  }
+  void connection_modified(bool success) override {
+    note("connection modified" + outcome(success));
+  }
+  void paused() override { note("paused"); }
 
   std::function<void(const std::string&)> react;
   std::vector<std::string> lines;
@@ -87,6 +99,9 @@ struct ClientFixture {
     client.handle_message(vmbus::bytes_of(message));
   }
   void say_bare(vmbus::MessageType type) { say(vmbus::EmptyMessage{{type, 0}}); }
+  void say_channel(vmbus::MessageType type, std::uint32_t channel) {
+    say(vmbus::ChannelMessage{{type, 0}, channel});
+  }
   void respond(bool supported, std::uint32_t connection = 4) {
     vmbus::VersionResponse message;
     message.version_supported = supported ? 1 : 0;

@@ -33,6 +33,21 @@ class RecordingServerNotifier final : public vmbus::ServerNotifier {
   void send_message(std::uint32_t target_vp, std::span<const std::byte> message) override {
     sent.push_back({target_vp, {message.begin(), message.end()}});
   }
+  void send_reserved_message(const vmbus::ReservedTarget& target,
+                             std::span<const std::byte> message) override {
+    reserved_targets.push_back(target);
+    sent.push_back({target.target_vp, {message.begin(), message.end()}});
+  }
+  void hold_messages(bool hold) override { note(hold ? "hold" : "go on"); }
+  [[nodiscard]] bool change_monitor_pages(const vmbus::MonitorPages& pages) override {
+    last_monitor_pages = pages;
+    note("monitor pages");
+    return accepts_monitor_pages;
+  }
+  void tl_connect(const vmbus::TlConnect& request) override {
+    streams.push_back(request);
+    note("stream to " + std::to_string(request.service.data1));
+  }
   void contact(const vmbus::Contact& contact) override {
     contacts.push_back(contact);
     note("contact");
@@ -60,6 +75,10 @@ class RecordingServerNotifier final : public vmbus::ServerNotifier {
   std::vector<std::string> lines;
   std::vector<Sent> sent;
   std::vector<vmbus::Contact> contacts;
+  std::vector<vmbus::ReservedTarget> reserved_targets;
+  std::vector<vmbus::TlConnect> streams;
+  vmbus::MonitorPages last_monitor_pages;
+  bool accepts_monitor_pages = true;
   vmbus::ChannelOpening last_opening;
   vmbus::RingPages last_rings;
 

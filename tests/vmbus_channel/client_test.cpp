@@ -57,7 +57,7 @@ TEST_CASE("versions are tried newest first, each once, until one is welcome", "[
 
 TEST_CASE("when every version is refused the connection has failed, and may be tried again",
           "[vmbus][client]") {
-  ClientFixture f;
+  ClientFixture f({.newest_version = Version::kCopper});
   REQUIRE(f.client.connect() == ClientStatus::kDone);
   for (std::size_t refusal = 0; refusal < kVersionsNewestFirst.size(); ++refusal) {
     f.respond(false);
@@ -66,7 +66,7 @@ TEST_CASE("when every version is refused the connection has failed, and may be t
   CHECK(f.notifier.lines == Lines{"connect failed"});
   CHECK(f.client.state() == ClientState::kDisconnected);
   CHECK(f.client.connect() == ClientStatus::kDone);
-  CHECK(f.notifier.sent.back().as<InitiateContact>().version == 0x00050003);
+  CHECK(f.notifier.sent.back().as<InitiateContact>().version == 0x00060000);
 }
 
 TEST_CASE("a hypervisor without the connection moves on to the next version", "[vmbus][client]") {

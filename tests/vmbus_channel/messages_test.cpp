@@ -50,8 +50,9 @@ TEST_CASE("versions are tried newest first and bring what they brought", "[vmbus
   }
   CHECK(known_version(0x00050003) == Version::kIron);
   CHECK(known_version(0x00020004) == Version::kWin8);
-  CHECK_FALSE(known_version(0x00060000));
+  CHECK(known_version(0x00060000) == Version::kCopper);
   CHECK_FALSE(known_version(0x0000000D));
+  CHECK_FALSE(known_version(0x00010001));
   CHECK(has_message_connection(Version::kWin10V5));
   CHECK_FALSE(has_message_connection(Version::kWin10Rs3));
   CHECK(has_modify_channel(Version::kWin10Rs3));

@@ -55,7 +55,7 @@ TEST_CASE("every version of the list connects", "[vmbus][server]") {
 
 TEST_CASE("an unknown version is answered no, and the server stays disconnected",
           "[vmbus][server]") {
-  for (const std::uint32_t version : {0x00060000u, 0x0000000Du, 0x00010001u, 0xFFFFFFFFu, 0u}) {
+  for (const std::uint32_t version : {0x00060001u, 0x0000000Du, 0x00010001u, 0xFFFFFFFFu, 0u}) {
     CAPTURE(version);
     ServerFixture f;
     f.initiate_contact(version);
@@ -171,22 +171,4 @@ TEST_CASE("two live channels of one device and index are not offered", "[vmbus][
   Offer one_more = twin;
   one_more.interface_instance.data1 = 9;
   CHECK_FALSE(f.server.offer(one_more));  // the slots are used up
-}
-
-TEST_CASE("a socket that nobody listens to is refused by an answer from 4.1 on",
-          "[vmbus][server]") {
-  for (const Version version : {Version::kWin8_1, Version::kWin10, Version::kWin10Rs3}) {
-    ServerFixture f;
-    f.connect(version);
-    TlConnectRequest request;
-    request.endpoint.data1 = 5;
-    f.say(request);
-    if (version == Version::kWin10Rs3) {
-      REQUIRE(f.notifier.sent.size() == 1);
-      CHECK(f.notifier.sent[0].as<TlConnectResult>().status == kStatusConnectionRefused);
-      CHECK(f.notifier.sent[0].as<TlConnectResult>().endpoint.data1 == 5);
-    } else {
-      CHECK(f.notifier.sent.empty());
-    }
-  }
 }

@@ -61,7 +61,7 @@ void Client::handle_message(std::span<const std::byte> message) {
       return;
     case ClientState::kConnecting:
       if (header->type == MessageType::kVersionResponse) {
-        decode<VersionResponse>(message, &Client::handle_version_response);
+        handle_version_response(message);
         return;
       }
       break;
@@ -97,9 +97,18 @@ void Client::dispatch_connected(MessageType type, std::span<const std::byte> mes
     case MessageType::kUnloadResponse:
       // The answer to a goodbye that a kernel before this one said.
       return ignore(type, 0);
-    // This client sends no such requests; the rest goes the other way.
     case MessageType::kTlConnectResult:
+      return decode<TlConnectResult>(message, &Client::handle_tl_connect_result);
     case MessageType::kCloseReservedResponse:
+      return decode<ChannelMessage>(message, &Client::handle_reserved_closed);
+    case MessageType::kModifyConnectionResponse:
+      return handle_modify_connection_response(message);
+    case MessageType::kPauseResponse:
+      return handle_pause_response();
+    // The rest is not for now, or goes the other way.
+    case MessageType::kModifyConnection:
+    case MessageType::kPause:
+    case MessageType::kResume:
     case MessageType::kVersionResponse:
     case MessageType::kInvalid:
     case MessageType::kRequestOffers:
@@ -132,6 +141,9 @@ ClientStatus Client::connect() {
   }
   version_ = kVersionsNewestFirst[version_index_];
   offers_ = OffersState::kNotRequested;
+  features_ = 0;
+  pause_ = PauseState::kRunning;
+  modifying_connection_ = false;
   change_state(ClientState::kConnecting);
   send_contact();
   return ClientStatus::kDone;
@@ -147,7 +159,17 @@ void Client::send_contact() {
       names_sint ? std::uint64_t{kVmbusSint} : configuration_.interrupt_page_gpa;
   contact.parent_to_child_monitor_gpa = configuration_.parent_to_child_monitor_gpa;
   contact.child_to_parent_monitor_gpa = configuration_.child_to_parent_monitor_gpa;
-  send(contact);
+  if (!has_feature_flags(version_)) {
+    send(contact);
+    return;
+  }
+  contact.interrupt_page_or_target |= std::uint64_t{configuration_.features} << 32;
+  std::array<std::byte, kClientIdOffset + sizeof(Guid)> message{};
+  copy_bytes(message, bytes_of(contact));
+  copy_bytes(std::span(message).subspan(kClientIdOffset), bytes_of(configuration_.client_id));
+  const bool tells_id = (configuration_.features & kFeatureClientId) != 0;
+  notifier_.send_message(connection_id_,
+                         std::span(message).first(tells_id ? message.size() : kClientIdOffset));
 }
 
 void Client::try_next_version() {
@@ -169,7 +191,13 @@ ClientStatus Client::contact_post_failed() {
   return ClientStatus::kDone;
 }
 
-void Client::handle_version_response(const VersionResponse& message) {
+void Client::handle_version_response(std::span<const std::byte> bytes) {
+  const std::optional<VersionResponse> response = read_object<VersionResponse>(bytes);
+  if (!response) {
+    refuse(static_cast<std::uint32_t>(MessageType::kVersionResponse), bytes.size());
+    return;
+  }
+  const VersionResponse& message = *response;
   const bool has_connection = has_message_connection(version_);
   // Without a connection to post to there is nothing to talk through.
   const bool usable = message.version_supported == 1 &&
@@ -181,6 +209,10 @@ void Client::handle_version_response(const VersionResponse& message) {
   }
   if (has_connection) {
     connection_id_ = message.version_or_connection_id;
+  }
+  if (has_feature_flags(version_)) {
+    const auto features = read_object<std::uint32_t>(bytes, sizeof(VersionResponse));
+    features_ = features.value_or(0) & configuration_.features;
   }
   change_state(ClientState::kConnected);
   notifier_.connected(version_);

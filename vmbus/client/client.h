@@ -51,6 +51,9 @@ struct ClientChannel {
   ChannelId id;
   GpadlId ring;
   bool modifying = false;
+  bool reserved = false;
+  /// CLOSE_RESERVED_CHANNEL is out.
+  bool closing_reserved = false;
 };
 struct ClientGpadl {
   ClientGpadlState state = ClientGpadlState::kFree;
@@ -83,6 +86,14 @@ class ClientNotifier {
   virtual void gpadl_torndown(GpadlId gpadl) = 0;
   /// Answers unload().
   virtual void unloaded() = 0;
+  /// Answers close_reserved(), or the channel was rescinded meanwhile.
+  virtual void reserved_closed(ChannelId channel) = 0;
+  /// Answers connect_service(), from version 4.1 on, if nobody takes the stream.
+  virtual void service_refused(const Guid& endpoint, const Guid& service, std::uint32_t status) = 0;
+  /// Answers modify_connection().
+  virtual void connection_modified(bool success) = 0;
+  /// Answers pause(): the server sends nothing more until resume().
+  virtual void paused() = 0;
 
  protected:
   ~ClientNotifier() = default;
@@ -95,6 +106,9 @@ struct ClientConfiguration {
   std::uint64_t parent_to_child_monitor_gpa = 0;
   std::uint64_t child_to_parent_monitor_gpa = 0;
   Version newest_version = Version::kIron;
+  /// What to ask of a server of 6.0; with kFeatureClientId it is told client_id.
+  std::uint32_t features = kKnownFeatures;
+  Guid client_id{};
   /// Names the partition in traces.
   std::uint64_t trace_id = 0;
 };
@@ -141,24 +155,45 @@ class Client {
   [[nodiscard]] ClientStatus close(ChannelId id);
   /// Moves the channel's interrupts.
   [[nodiscard]] ClientStatus modify(ChannelId id, std::uint32_t target_vp);
+  /// Opens a channel that stays open when the connection ends; its answers go to the processor and
+  /// SINT of `sint`. Answered by opened().
+  [[nodiscard]] ClientStatus open_reserved(ChannelId id, const OpenParameters& parameters,
+                                           std::uint32_t sint);
+  /// Answered by reserved_closed(). Its ring is still to be torn down.
+  [[nodiscard]] ClientStatus close_reserved(ChannelId id, std::uint32_t target_vp,
+                                            std::uint32_t sint);
+  /// Asks for a stream to a service (hv_sock). Answered by offered() with the service as its type
+  /// and the endpoint as its instance, or by service_refused(); before 4.1 a refusal is silent.
+  /// `silo` is told from 5.2 on, if it is not all zero.
+  [[nodiscard]] ClientStatus connect_service(const Guid& endpoint, const Guid& service,
+                                             const Guid& silo);
+  /// Names other monitor pages, both or none. Answered by connection_modified().
+  [[nodiscard]] ClientStatus modify_connection(std::uint64_t parent_to_child_monitor_gpa,
+                                               std::uint64_t child_to_parent_monitor_gpa);
+  /// Asks the server to be silent. Answered by paused().
+  [[nodiscard]] ClientStatus pause();
+  [[nodiscard]] ClientStatus resume();
   /// Gives a rescinded channel's id back. Its GPADLs are gone already.
   [[nodiscard]] ClientStatus release_channel(ChannelId id);
 
   [[nodiscard]] ClientState state() const { return state_; }
   [[nodiscard]] Version version() const { return version_; }
+  /// Of 6.0: what both ends know.
+  [[nodiscard]] std::uint32_t features() const { return features_; }
   /// kFree if the client knows no such channel.
   [[nodiscard]] ClientChannelState channel_state(ChannelId id) const;
   [[nodiscard]] std::size_t gpadl_count() const;
 
  private:
   enum class OffersState : std::uint8_t { kNotRequested, kRequested, kDelivered };
+  enum class PauseState : std::uint8_t { kRunning, kPausing, kPaused };
 
   // Connection: client.cpp.
   void change_state(ClientState state);
   void send_contact();
   void try_next_version();
   void forget_everything();
-  void handle_version_response(const VersionResponse& message);
+  void handle_version_response(std::span<const std::byte> message);
   void handle_all_offers_delivered();
   void handle_unload_response();
   void dispatch_connected(MessageType type, std::span<const std::byte> message);
@@ -171,6 +206,13 @@ class Client {
   void handle_gpadl_created(const GpadlCreated& message);
   void handle_gpadl_torndown(const GpadlTorndown& message);
   void answer_gpadl_waiters(ChannelId channel);
+
+  // What later versions brought: client_extensions.cpp.
+  void handle_reserved_closed(const ChannelMessage& message);
+  void handle_tl_connect_result(const TlConnectResult& message);
+  void handle_modify_connection_response(std::span<const std::byte> message);
+  void handle_pause_response();
+  [[nodiscard]] ClientStatus may_open(ChannelId id, GpadlId ring);
 
   template <WireObject T>
   void send(const T& message) {
@@ -194,6 +236,9 @@ class Client {
   std::uint32_t connection_id_ = 0;
   std::uint32_t next_gpadl_id_;
   OffersState offers_ = OffersState::kNotRequested;
+  std::uint32_t features_ = 0;
+  PauseState pause_ = PauseState::kRunning;
+  bool modifying_connection_ = false;
 };
 
 }  // namespace vmbus

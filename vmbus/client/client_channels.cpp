@@ -78,14 +78,19 @@ void Client::handle_rescind(const ChannelMessage& message) {
   }
   const ClientChannelState before = channel->state;
   const bool modifying = channel->modifying;
+  const bool closing_reserved = channel->closing_reserved;
   channel->state = ClientChannelState::kRescinded;
   channel->modifying = false;
+  channel->closing_reserved = false;
   machine::sometimes(kRescindDuringOpen, before == ClientChannelState::kOpening);
   if (before == ClientChannelState::kOpening) {
     notifier_.opened(id, false);
   }
   if (modifying) {
     notifier_.modified(id, false);
+  }
+  if (closing_reserved) {
+    notifier_.reserved_closed(id);
   }
   answer_gpadl_waiters(id);
   notifier_.rescinded(id);
@@ -128,9 +133,9 @@ ClientStatus Client::release_channel(ChannelId id) {
 
 // --- Open and close ------------------------------------------------------------------------------
 
-ClientStatus Client::open(ChannelId id, const OpenParameters& parameters) {
-  ClientChannel* const channel = find(id);
-  const ClientGpadl* const ring = find(parameters.ring_gpadl);
+ClientStatus Client::may_open(ChannelId id, GpadlId ring_gpadl) {
+  const ClientChannel* const channel = find(id);
+  const ClientGpadl* const ring = find(ring_gpadl);
   if (channel == nullptr) {
     return ClientStatus::kUnknown;
   }
@@ -144,8 +149,17 @@ ClientStatus Client::open(ChannelId id, const OpenParameters& parameters) {
       ring->state != ClientGpadlState::kCreated) {
     return ClientStatus::kWrongState;
   }
+  return ClientStatus::kDone;
+}
+
+ClientStatus Client::open(ChannelId id, const OpenParameters& parameters) {
+  const ClientStatus may = may_open(id, parameters.ring_gpadl);
+  if (may != ClientStatus::kDone) {
+    return may;
+  }
+  ClientChannel* const channel = find(id);
   channel->state = ClientChannelState::kOpening;
-  channel->ring = ring->id;
+  channel->ring = parameters.ring_gpadl;
   OpenChannel message;
   message.channel_id = id.value();
   message.open_id = id.value();
@@ -165,12 +179,15 @@ void Client::handle_open_result(const OpenChannelResult& message) {
     ignore(MessageType::kOpenChannelResult, message.channel_id);
     return;
   }
-  if (channel->state != ClientChannelState::kOpening || message.open_id != id.value()) {
+  // The message that opens a reserved channel has no place for an id of the open.
+  const std::uint32_t open_id = channel->reserved ? 0 : id.value();
+  if (channel->state != ClientChannelState::kOpening || message.open_id != open_id) {
     refuse(static_cast<std::uint32_t>(MessageType::kOpenChannelResult), message.channel_id);
     return;
   }
   const bool success = message.status == kStatusSuccess;
   channel->state = success ? ClientChannelState::kOpen : ClientChannelState::kOffered;
+  channel->reserved = channel->reserved && success;
   notifier_.opened(id, success);
 }
 
@@ -182,7 +199,8 @@ ClientStatus Client::close(ChannelId id) {
   if (channel->state == ClientChannelState::kRescinded) {
     return ClientStatus::kRescinded;
   }
-  if (state_ != ClientState::kConnected || channel->state != ClientChannelState::kOpen) {
+  if (state_ != ClientState::kConnected || channel->state != ClientChannelState::kOpen ||
+      channel->reserved) {
     return ClientStatus::kWrongState;
   }
   channel->state = ClientChannelState::kOffered;

@@ -40,8 +40,13 @@ enum class MessageType : std::uint32_t {
   kModifyChannel = 22,
   kTlConnectResult = 23,
   kModifyChannelResponse = 24,
+  kModifyConnection = 25,
+  kModifyConnectionResponse = 26,
+  kPause = 27,
+  kPauseResponse = 28,
+  kResume = 29,
 };
-inline constexpr std::uint32_t kMessageTypeCount = 25;
+inline constexpr std::uint32_t kMessageTypeCount = 30;
 
 /// Status words of results.
 inline constexpr std::uint32_t kStatusSuccess = 0;
@@ -54,13 +59,15 @@ struct MessageHeader {
 };
 static_assert(sizeof(MessageHeader) == 8);
 
-/// Messages of a header alone: REQUESTOFFERS, ALLOFFERS_DELIVERED, UNLOAD, UNLOAD_RESPONSE.
+/// Messages of a header alone: REQUESTOFFERS, ALLOFFERS_DELIVERED, UNLOAD, UNLOAD_RESPONSE, PAUSE,
+/// PAUSE_RESPONSE, RESUME.
 struct EmptyMessage {
   MessageHeader header;
 };
 static_assert(sizeof(EmptyMessage) == 8);
 
-/// Messages that name a channel alone: RESCIND_CHANNELOFFER, CLOSECHANNEL, RELID_RELEASED.
+/// Messages that name a channel alone: RESCIND_CHANNELOFFER, CLOSECHANNEL, RELID_RELEASED,
+/// CLOSE_RESERVED_RESPONSE.
 struct ChannelMessage {
   MessageHeader header;
   std::uint32_t channel_id = 0;
@@ -71,7 +78,8 @@ struct InitiateContact {
   MessageHeader header{MessageType::kInitiateContact, 0};
   std::uint32_t version = 0;
   std::uint32_t target_vp = 0;
-  /// Before 5.0 the interrupt page; from 5.0 on byte 0 the SINT, byte 1 the VTL.
+  /// Before 5.0 the interrupt page; from 5.0 on byte 0 the SINT, byte 1 the VTL, and from 6.0 on
+  /// the upper half the features that the child wants. With kFeatureClientId a GUID follows at 40.
   std::uint64_t interrupt_page_or_target = 0;
   std::uint64_t parent_to_child_monitor_gpa = 0;
   std::uint64_t child_to_parent_monitor_gpa = 0;
@@ -81,6 +89,9 @@ static_assert(sizeof(InitiateContact) == 40 && offsetof(InitiateContact, version
               offsetof(InitiateContact, interrupt_page_or_target) == 16 &&
               offsetof(InitiateContact, parent_to_child_monitor_gpa) == 24 &&
               offsetof(InitiateContact, child_to_parent_monitor_gpa) == 32);
+
+/// Where the client's id is, if the message is long enough for one.
+inline constexpr std::size_t kClientIdOffset = sizeof(InitiateContact);
 
 enum class ContactState : std::uint8_t {
   kSuccessful = 0,
@@ -99,6 +110,14 @@ struct VersionResponse {
 static_assert(sizeof(VersionResponse) == 16 && offsetof(VersionResponse, version_supported) == 8 &&
               offsetof(VersionResponse, connection_state) == 9 &&
               offsetof(VersionResponse, version_or_connection_id) == 12);
+
+/// The answer to 6.0 and later: with the features that both ends know.
+struct VersionResponseWithFeatures {
+  VersionResponse response;
+  std::uint32_t features = 0;
+};
+static_assert(sizeof(VersionResponseWithFeatures) == 20 &&
+              offsetof(VersionResponseWithFeatures, features) == 16);
 
 inline constexpr std::uint16_t kOfferEnumerateDeviceInterface = 0x0001;
 inline constexpr std::uint16_t kOfferNamedPipe = 0x0010;
@@ -216,12 +235,45 @@ struct ModifyChannelResponse {
 };
 static_assert(sizeof(ModifyChannelResponse) == 16 && offsetof(ModifyChannelResponse, status) == 12);
 
+/// A channel that stays open when its connection ends, and has its own place for answers.
+struct OpenReservedChannel {
+  MessageHeader header{MessageType::kOpenReservedChannel, 0};
+  std::uint32_t channel_id = 0;
+  std::uint32_t target_vp = 0;
+  std::uint32_t target_sint = 0;
+  std::uint32_t ring_gpadl_id = 0;
+  std::uint32_t downstream_page_offset = 0;
+};
+static_assert(sizeof(OpenReservedChannel) == 28 && offsetof(OpenReservedChannel, target_vp) == 12 &&
+              offsetof(OpenReservedChannel, target_sint) == 16 &&
+              offsetof(OpenReservedChannel, ring_gpadl_id) == 20 &&
+              offsetof(OpenReservedChannel, downstream_page_offset) == 24);
+
+struct CloseReservedChannel {
+  MessageHeader header{MessageType::kCloseReservedChannel, 0};
+  std::uint32_t channel_id = 0;
+  std::uint32_t target_vp = 0;
+  std::uint32_t target_sint = 0;
+};
+static_assert(sizeof(CloseReservedChannel) == 20 &&
+              offsetof(CloseReservedChannel, target_vp) == 12 &&
+              offsetof(CloseReservedChannel, target_sint) == 16);
+
+/// From 5.2 on a GUID may follow at 40: the silo (container) that is meant.
 struct TlConnectRequest {
   MessageHeader header{MessageType::kTlConnectRequest, 0};
   Guid endpoint;
   Guid service;
 };
 static_assert(sizeof(TlConnectRequest) == 40 && offsetof(TlConnectRequest, service) == 24);
+inline constexpr std::size_t kSiloIdOffset = sizeof(TlConnectRequest);
+
+struct TlConnectRequestWithSilo {
+  TlConnectRequest request;
+  Guid silo;
+};
+static_assert(sizeof(TlConnectRequestWithSilo) == 56 &&
+              offsetof(TlConnectRequestWithSilo, silo) == kSiloIdOffset);
 
 struct TlConnectResult {
   MessageHeader header{MessageType::kTlConnectResult, 0};
@@ -230,5 +282,24 @@ struct TlConnectResult {
   std::uint32_t status = 0;
 };
 static_assert(sizeof(TlConnectResult) == 44 && offsetof(TlConnectResult, status) == 40);
+
+struct ModifyConnection {
+  MessageHeader header{MessageType::kModifyConnection, 0};
+  std::uint64_t parent_to_child_monitor_gpa = 0;
+  std::uint64_t child_to_parent_monitor_gpa = 0;
+};
+static_assert(sizeof(ModifyConnection) == 24 &&
+              offsetof(ModifyConnection, parent_to_child_monitor_gpa) == 8 &&
+              offsetof(ModifyConnection, child_to_parent_monitor_gpa) == 16);
+
+/// The published message is 9 bytes; the rest is padding that a sender leaves away.
+struct ModifyConnectionResponse {
+  MessageHeader header{MessageType::kModifyConnectionResponse, 0};
+  ContactState connection_state = ContactState::kSuccessful;
+  std::array<std::uint8_t, 7> padding{};
+};
+inline constexpr std::size_t kModifyConnectionResponseSize = 9;
+static_assert(sizeof(ModifyConnectionResponse) == 16 &&
+              offsetof(ModifyConnectionResponse, connection_state) == 8);
 
 }  // namespace vmbus

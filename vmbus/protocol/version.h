@@ -17,12 +17,13 @@ enum class Version : std::uint32_t {
   kWin10Rs4 = 0x00050001,
   kWin10Rs5 = 0x00050002,
   kIron = 0x00050003,
+  kCopper = 0x00060000,
 };
 
 /// The order in which a client tries them.
-inline constexpr std::array<Version, 8> kVersionsNewestFirst = {
-    Version::kIron,     Version::kWin10Rs5, Version::kWin10Rs4, Version::kWin10V5,
-    Version::kWin10Rs3, Version::kWin10,    Version::kWin8_1,   Version::kWin8};
+inline constexpr std::array<Version, 9> kVersionsNewestFirst = {
+    Version::kCopper,   Version::kIron,  Version::kWin10Rs5, Version::kWin10Rs4, Version::kWin10V5,
+    Version::kWin10Rs3, Version::kWin10, Version::kWin8_1,   Version::kWin8};
 
 [[nodiscard]] constexpr std::optional<Version> known_version(std::uint32_t value) {
   for (const Version version : kVersionsNewestFirst) {
@@ -53,5 +54,27 @@ inline constexpr std::array<Version, 8> kVersionsNewestFirst = {
 [[nodiscard]] constexpr bool has_modify_response(Version version) {
   return version >= Version::kIron;
 }
+/// OPEN_RESERVED_CHANNEL and CLOSE_RESERVED_RESPONSE.
+[[nodiscard]] constexpr bool has_reserved_channels(Version version) {
+  return version >= Version::kWin10;
+}
+/// TL_CONNECT_REQUEST may end with a silo's id.
+[[nodiscard]] constexpr bool has_silo_id(Version version) { return version >= Version::kWin10Rs5; }
+/// INITIATE_CONTACT asks for features, VERSION_RESPONSE says which there are.
+[[nodiscard]] constexpr bool has_feature_flags(Version version) {
+  return version >= Version::kCopper;
+}
+
+// --- Features of 6.0, bits of one word -----------------------------------------------------------
+
+/// MODIFY_CONNECTION: other monitor pages.
+inline constexpr std::uint32_t kFeatureModifyConnection = 1u << 2;
+/// INITIATE_CONTACT ends with an id of the client.
+inline constexpr std::uint32_t kFeatureClientId = 1u << 3;
+/// PAUSE and RESUME: the client reads no messages for a while.
+inline constexpr std::uint32_t kFeaturePauseResume = 1u << 5;
+/// What both ends here do; any other is refused.
+inline constexpr std::uint32_t kKnownFeatures =
+    kFeatureModifyConnection | kFeatureClientId | kFeaturePauseResume;
 
 }  // namespace vmbus

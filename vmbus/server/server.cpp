@@ -43,17 +43,13 @@ ServerChannel* Server::find(OfferId offer) {
   return alive ? &channel : nullptr;
 }
 
-ServerChannel* Server::find(ChannelId id) {
-  if (id.value() == 0 || id.value() > channels_.size()) {
-    return nullptr;
-  }
-  ServerChannel& channel = channels_[id.value() - 1];
+bool Server::client_knows(const ServerChannel& channel) {
   switch (channel.state) {
     case ServerChannelState::kFree:
     case ServerChannelState::kClientReleased:
     case ServerChannelState::kOpeningClientRelease:
     case ServerChannelState::kClosingClientRelease:
-      return nullptr;
+      return false;
     case ServerChannelState::kClosed:
     case ServerChannelState::kOpening:
     case ServerChannelState::kOpen:
@@ -63,7 +59,15 @@ ServerChannel* Server::find(ChannelId id) {
     case ServerChannelState::kReoffered:
       break;
   }
-  return &channel;
+  return !channel.outlives_connection;
+}
+
+ServerChannel* Server::find(ChannelId id) {
+  if (id.value() == 0 || id.value() > channels_.size()) {
+    return nullptr;
+  }
+  ServerChannel& channel = channels_[id.value() - 1];
+  return client_knows(channel) ? &channel : nullptr;
 }
 
 std::optional<ServerChannelState> Server::channel_state(OfferId offer) const {
@@ -100,7 +104,10 @@ void Server::handle_message(std::span<const std::byte> message) {
     return;
   }
   if (header->type == MessageType::kInitiateContact) {
-    decode<InitiateContact>(message, &Server::handle_initiate_contact);
+    handle_initiate_contact(message);
+  } else if (header->type == MessageType::kCloseReservedChannel) {
+    // Whoever opened one may have lost its connection since.
+    decode<CloseReservedChannel>(message, &Server::handle_close_reserved);
   } else if (state_ == ServerState::kConnected) {
     dispatch_connected(header->type, message);
   } else {
@@ -127,14 +134,20 @@ void Server::dispatch_connected(MessageType type, std::span<const std::byte> mes
     case MessageType::kUnload:
       return handle_unload();
     case MessageType::kTlConnectRequest:
-      return decode<TlConnectRequest>(message, &Server::handle_tl_connect);
+      return handle_tl_connect(message);
     case MessageType::kModifyChannel:
       return decode<ModifyChannel>(message, &Server::handle_modify);
-    // No channel here is of the reserved kind.
     case MessageType::kOpenReservedChannel:
-    case MessageType::kCloseReservedChannel:
-    // INITIATE_CONTACT has been handled in any state; the rest goes the other way.
+      return decode<OpenReservedChannel>(message, &Server::handle_open_reserved);
+    case MessageType::kModifyConnection:
+      return decode<ModifyConnection>(message, &Server::handle_modify_connection);
+    case MessageType::kPause:
+      return handle_pause();
+    case MessageType::kResume:
+      return handle_resume();
+    // These two have been handled in any state; the rest goes the other way.
     case MessageType::kInitiateContact:
+    case MessageType::kCloseReservedChannel:
     case MessageType::kInvalid:
     case MessageType::kOfferChannel:
     case MessageType::kRescindChannelOffer:
@@ -147,6 +160,8 @@ void Server::dispatch_connected(MessageType type, std::span<const std::byte> mes
     case MessageType::kCloseReservedResponse:
     case MessageType::kTlConnectResult:
     case MessageType::kModifyChannelResponse:
+    case MessageType::kModifyConnectionResponse:
+    case MessageType::kPauseResponse:
       break;
   }
   refuse(static_cast<std::uint32_t>(type), message.size());
@@ -154,25 +169,33 @@ void Server::dispatch_connected(MessageType type, std::span<const std::byte> mes
 
 // --- Contact -------------------------------------------------------------------------------------
 
-void Server::handle_initiate_contact(const InitiateContact& message) {
+void Server::handle_initiate_contact(std::span<const std::byte> message) {
+  const std::optional<InitiateContact> contact = read_object<InitiateContact>(message);
+  if (!contact) {
+    refuse(static_cast<std::uint32_t>(MessageType::kInitiateContact), message.size());
+    return;
+  }
+  const Guid client_id = read_object<Guid>(message, kClientIdOffset).value_or(Guid());
+  const ContactRequest request{*contact, client_id};
   switch (state_) {
     case ServerState::kDisconnected:
-      start_contact(message);
+      start_contact(request);
       return;
     case ServerState::kConnected:
       // A crash kernel, or an operating system after its firmware: nobody said goodbye.
-      waiting_contact_ = message;
+      waiting_contact_ = request;
       start_reset(AfterReset::kContact);
       return;
     case ServerState::kConnecting:
     case ServerState::kDisconnecting:
       machine::sometimes(kContactDuringReset, true);
-      waiting_contact_ = message;
+      waiting_contact_ = request;
       return;
   }
 }
 
-void Server::start_contact(const InitiateContact& message) {
+void Server::start_contact(const ContactRequest& request) {
+  const InitiateContact& message = request.message;
   const bool honours_target = message.version >= static_cast<std::uint32_t>(Version::kWin8_1);
   target_vp_ = honours_target ? message.target_vp : 0;
   const std::optional<Version> version = known_version(message.version);
@@ -183,10 +206,21 @@ void Server::start_contact(const InitiateContact& message) {
     send_version_response(false, ContactState::kSuccessful);
     return;
   }
+  const MonitorPages pages{message.parent_to_child_monitor_gpa,
+                           message.child_to_parent_monitor_gpa};
+  if (!pages.valid()) {
+    send_version_response(false, ContactState::kUnknownFailure);
+    return;
+  }
   version_ = *version;
+  monitor_pages_ = pages;
+  features_ =
+      has_feature_flags(version_)
+          ? static_cast<std::uint32_t>(message.interrupt_page_or_target >> 32) & kKnownFeatures
+          : 0;
   state_ = ServerState::kConnecting;
-  notifier_.contact({message.version, target_vp_, message.parent_to_child_monitor_gpa,
-                     message.child_to_parent_monitor_gpa});
+  notifier_.contact({message.version, target_vp_, pages,
+                     has_feature(kFeatureClientId) ? request.client_id : Guid()});
 }
 
 bool Server::contact_complete(ContactState state) {
@@ -221,7 +255,11 @@ void Server::send_version_response(bool supported, ContactState state) {
                                             ? configuration_.message_connection
                                             : static_cast<std::uint32_t>(version_);
   }
-  send(response);
+  if (supported && has_feature_flags(version_)) {
+    send(VersionResponseWithFeatures{response, features_});
+  } else {
+    send(response);
+  }
 }
 
 void Server::handle_request_offers() {
@@ -242,21 +280,6 @@ void Server::handle_request_offers() {
   send(EmptyMessage{{MessageType::kAllOffersDelivered, 0}});
 }
 
-void Server::handle_tl_connect(const TlConnectRequest& message) {
-  if (!has_tl_connect(version_)) {
-    refuse(static_cast<std::uint32_t>(MessageType::kTlConnectRequest), 0);
-    return;
-  }
-  // Nothing listens here.
-  if (has_tl_connect_result(version_)) {
-    TlConnectResult result;
-    result.endpoint = message.endpoint;
-    result.service = message.service;
-    result.status = kStatusConnectionRefused;
-    send(result);
-  }
-}
-
 // --- The end of a connection ---------------------------------------------------------------------
 
 void Server::handle_unload() { start_reset(AfterReset::kUnloadResponse); }
@@ -264,6 +287,7 @@ void Server::handle_unload() { start_reset(AfterReset::kUnloadResponse); }
 void Server::reset() {
   waiting_contact_.reset();
   unload_response_owed_ = false;
+  close_outliving_channels();
   switch (state_) {
     case ServerState::kConnecting:
       abandon_contact_ = true;
@@ -281,23 +305,38 @@ void Server::start_reset(AfterReset after) {
   INVARIANT(state_ == ServerState::kConnected);
   state_ = ServerState::kDisconnecting;
   unload_response_owed_ = after == AfterReset::kUnloadResponse;
+  end_pause();
   resetting_ = true;
   for (ServerChannel& channel : channels_) {
-    reset_channel(channel);
+    if (after == AfterReset::kNothing || !outlives_reset(channel)) {
+      reset_channel(channel);
+    }
   }
   resetting_ = false;
   finish_reset_when_idle();
 }
 
-void Server::finish_reset_when_idle() {
-  if (state_ != ServerState::kDisconnecting || resetting_ || gpadls_.count() != 0) {
-    return;
+bool Server::waits_for_devices() {
+  for (const Gpadl& gpadl : gpadls_.entries()) {
+    // The ring of a reserved channel stays with it.
+    const bool stays = gpadl.state == GpadlState::kAccepted &&
+                       channels_[gpadl.channel.value() - 1].outlives_connection;
+    if (gpadl.state != GpadlState::kFree && !stays) {
+      return true;
+    }
   }
   for (const ServerChannel& channel : channels_) {
     if (channel.state == ServerChannelState::kOpeningClientRelease ||
         channel.state == ServerChannelState::kClosingClientRelease) {
-      return;
+      return true;
     }
+  }
+  return false;
+}
+
+void Server::finish_reset_when_idle() {
+  if (state_ != ServerState::kDisconnecting || resetting_ || waits_for_devices()) {
+    return;
   }
   state_ = ServerState::kDisconnected;
   machine::trace(kStateChanged, machine::Track::kPartition, configuration_.trace_id,
@@ -312,7 +351,7 @@ void Server::finish_reset_when_idle() {
   }
   unload_response_owed_ = false;
   if (waiting_contact_) {
-    const InitiateContact next = *waiting_contact_;
+    const ContactRequest next = *waiting_contact_;
     waiting_contact_.reset();
     start_contact(next);
   }

@@ -26,7 +26,7 @@ enum class ServerState : std::uint8_t {
 };
 
 struct ServerConfiguration {
-  Version newest_version = Version::kIron;
+  Version newest_version = Version::kCopper;
   /// Where clients of version 5.0 and later post after contact.
   std::uint32_t message_connection = kMessageConnectionVersion5;
   /// Names the partition in traces.
@@ -46,7 +46,7 @@ class Server {
 
   /// The payload of one message from the child.
   void handle_message(std::span<const std::byte> message);
-  /// The child was reset or is gone: as UNLOAD, without an answer.
+  /// The child was reset or is gone: as UNLOAD, without an answer. Reserved channels end as well.
   void reset();
 
   // --- The devices' side. An answer that nobody waits for returns false and changes nothing.
@@ -60,6 +60,8 @@ class Server {
   bool revoke(OfferId offer);
 
   bool contact_complete(ContactState state);
+  /// Tells the client that nobody takes its stream, with one of the kStatus words; from 4.1 on.
+  bool refuse_tl_connect(const Guid& endpoint, const Guid& service, std::uint32_t status);
   bool open_complete(OfferId offer, bool success);
   bool close_complete(OfferId offer);
   bool retarget_complete(OfferId offer, bool success);
@@ -72,30 +74,58 @@ class Server {
   [[nodiscard]] std::optional<ServerChannelState> channel_state(OfferId offer) const;
   [[nodiscard]] static ChannelId channel_id(OfferId offer) { return ChannelId(offer.slot + 1); }
   [[nodiscard]] std::size_t gpadl_count() const { return gpadls_.count(); }
+  [[nodiscard]] Version version() const { return version_; }
+  /// Of 6.0: what both ends know.
+  [[nodiscard]] std::uint32_t features() const { return features_; }
 
  private:
   enum class AfterReset : std::uint8_t { kNothing, kUnloadResponse, kContact };
+  struct ContactRequest {
+    InitiateContact message;
+    Guid client_id;
+  };
 
   // Connection: server.cpp.
-  void handle_initiate_contact(const InitiateContact& message);
-  void start_contact(const InitiateContact& message);
+  void handle_initiate_contact(std::span<const std::byte> message);
+  void start_contact(const ContactRequest& request);
   void send_version_response(bool supported, ContactState state);
   void handle_request_offers();
   void handle_unload();
-  void handle_tl_connect(const TlConnectRequest& message);
   void start_reset(AfterReset after);
+  [[nodiscard]] bool waits_for_devices();
   void finish_reset_when_idle();
   void dispatch_connected(MessageType type, std::span<const std::byte> message);
+
+  // What later versions brought: server_extensions.cpp.
+  void handle_tl_connect(std::span<const std::byte> message);
+  void handle_modify_connection(const ModifyConnection& message);
+  void handle_pause();
+  void handle_resume();
+  void end_pause();
+  [[nodiscard]] bool has_feature(std::uint32_t feature) const;
+
+  // Reserved channels: server_reserved.cpp.
+  void handle_open_reserved(const OpenReservedChannel& message);
+  void handle_close_reserved(const CloseReservedChannel& message);
+  void send_close_reserved_response(ServerChannel& channel);
+  /// Whether the channel stays open when the connection goes; if so it has been prepared for it.
+  [[nodiscard]] bool outlives_reset(ServerChannel& channel);
+  void close_outliving_channels();
+  void finish_outliving(ServerChannel& channel);
 
   // Channels: server_channels.cpp.
   void handle_open(const OpenChannel& message);
   void handle_close(const ChannelMessage& message);
   void handle_released(const ChannelMessage& message);
   void handle_modify(const ModifyChannel& message);
+  void handle_open_of(ServerChannel& channel, const ChannelOpening& opening);
   void start_open(ServerChannel& channel, const ChannelOpening& opening);
+  void end_retarget(ServerChannel& channel, bool answer);
+  [[nodiscard]] std::optional<std::uint8_t> free_monitor() const;
   void reset_channel(ServerChannel& channel);
   void send_offer(ServerChannel& channel);
-  void send_open_result(const ChannelOpening& opening, std::uint32_t status);
+  void send_open_result(const ServerChannel& channel, const ChannelOpening& opening,
+                        std::uint32_t status);
   void send_modify_response(ChannelId channel, std::uint32_t status);
   void remove(ServerChannel& channel);
 
@@ -119,6 +149,7 @@ class Server {
   template <WireObject T, class Handler>
   void decode(std::span<const std::byte> message, Handler handler);
 
+  [[nodiscard]] static bool client_knows(const ServerChannel& channel);
   [[nodiscard]] ServerChannel* find(OfferId offer);
   /// The channel that the client knows under this id; null if it knows none.
   [[nodiscard]] ServerChannel* find(ChannelId id);
@@ -134,6 +165,10 @@ class Server {
   ServerNotifier& notifier_;
   ServerState state_ = ServerState::kDisconnected;
   Version version_ = Version::kWin8;
+  std::uint32_t features_ = 0;
+  MonitorPages monitor_pages_;
+  /// The client reads no messages for now.
+  bool paused_ = false;
   bool offers_sent_ = false;
   /// While a reset goes through the channels, answers from within do not end it.
   bool resetting_ = false;
@@ -144,7 +179,7 @@ class Server {
   bool abandon_contact_ = false;
   std::uint32_t target_vp_ = 0;
   /// The newest contact that came while another, or a reset, was under way.
-  std::optional<InitiateContact> waiting_contact_;
+  std::optional<ContactRequest> waiting_contact_;
 };
 
 }  // namespace vmbus

@@ -35,6 +35,12 @@ struct ServerChannel {
   bool retargeting = false;
   /// The newest target that came meanwhile (before version 5.3).
   std::optional<std::uint32_t> next_target_vp;
+  /// It was opened, or is being closed, as a reserved channel.
+  std::optional<ReservedTarget> reserved;
+  /// The reserved channel has outlived the connection in which it was opened.
+  bool outlives_connection = false;
+  /// Its trigger in the monitor page, while the client knows the channel.
+  std::optional<std::uint8_t> monitor;
 };
 
 }  // namespace vmbus

@@ -77,10 +77,31 @@ void Server::send_offer(ServerChannel& channel) {
   message.user_data = channel.offer.user_data;
   message.subchannel_index = channel.offer.subchannel_index;
   message.channel_id = id.value();
+  channel.monitor.reset();
+  if (channel.offer.monitored && monitor_pages_.there()) {
+    channel.monitor = free_monitor();
+  }
+  message.monitor_id = channel.monitor.value_or(0);
+  message.monitor_allocated = channel.monitor ? 1 : 0;
   message.is_dedicated_interrupt = 1;
   message.connection_id = signal_connection(id);
   trace_state(channel, id);
   send(message);
+}
+
+std::optional<std::uint8_t> Server::free_monitor() const {
+  std::array<bool, kMonitorTriggers> taken{};
+  for (const ServerChannel& channel : channels_) {
+    if (client_knows(channel) && channel.monitor) {
+      taken[*channel.monitor] = true;
+    }
+  }
+  for (std::uint32_t trigger = 0; trigger < kMonitorTriggers; ++trigger) {
+    if (!taken[trigger]) {
+      return static_cast<std::uint8_t>(trigger);
+    }
+  }
+  return std::nullopt;
 }
 
 void Server::remove(ServerChannel& channel) {
@@ -116,25 +137,32 @@ bool Server::revoke(OfferId offer) {
     case ServerChannelState::kClosing:
       break;
   }
+  if (channel->outlives_connection) {
+    if (channel->state == ServerChannelState::kClosing) {
+      send_close_reserved_response(*channel);
+    }
+    finish_outliving(*channel);
+    end_gpadls_of_revoked(*channel);
+    remove(*channel);
+    return true;
+  }
   const ServerChannelState before = channel->state;
   machine::sometimes(kRevokedWhileOpening, before == ServerChannelState::kOpening);
   machine::sometimes(kRevokedWhileClosing, before == ServerChannelState::kClosing);
   channel->state = ServerChannelState::kRevoked;
   ++channel->generation;
-  const bool retargeting = channel->retargeting;
-  channel->retargeting = false;
-  channel->next_target_vp.reset();
   const ChannelId id = channel_id_of(*channel);
   trace_state(*channel, id);
   // Whoever waits for an answer gets it before the channel goes.
   if (before == ServerChannelState::kOpening) {
-    send_open_result(channel->opening, kStatusUnsuccessful);
+    send_open_result(*channel, channel->opening, kStatusUnsuccessful);
   } else if (before == ServerChannelState::kClosingReopen) {
-    send_open_result(channel->reopening, kStatusUnsuccessful);
+    send_open_result(*channel, channel->reopening, kStatusUnsuccessful);
+  } else if (before == ServerChannelState::kClosing && channel->reserved) {
+    send_close_reserved_response(*channel);
   }
-  if (retargeting) {
-    send_modify_response(id, kStatusUnsuccessful);
-  }
+  channel->reserved.reset();
+  end_retarget(*channel, true);
   end_gpadls_of_revoked(*channel);
   send(ChannelMessage{{MessageType::kRescindChannelOffer, 0}, id.value()});
   return true;
@@ -182,6 +210,8 @@ void Server::handle_released(const ChannelMessage& message) {
 
 void Server::reset_channel(ServerChannel& channel) {
   channel.next_target_vp.reset();
+  channel.reserved.reset();
+  channel.monitor.reset();
   const ServerChannelState before = channel.state;
   switch (before) {
     case ServerChannelState::kFree:
@@ -226,8 +256,13 @@ void Server::handle_open(const OpenChannel& message) {
     return;
   }
   switch (channel->state) {
-    case ServerChannelState::kClosed:
     case ServerChannelState::kClosing:
+      if (channel->reserved) {
+        refuse(static_cast<std::uint32_t>(MessageType::kOpenChannel), message.channel_id);
+        return;
+      }
+      break;
+    case ServerChannelState::kClosed:
       break;
     case ServerChannelState::kRevoked:
     case ServerChannelState::kReoffered:
@@ -243,17 +278,21 @@ void Server::handle_open(const OpenChannel& message) {
       refuse(static_cast<std::uint32_t>(MessageType::kOpenChannel), message.channel_id);
       return;
   }
-  const ChannelOpening opening = opening_of(message);
+  handle_open_of(*channel, opening_of(message));
+}
+
+void Server::handle_open_of(ServerChannel& channel, const ChannelOpening& opening) {
   const Gpadl* const ring = gpadls_.find(opening.channel, opening.ring_gpadl);
   if (ring == nullptr || ring->state != GpadlState::kAccepted ||
       !split_ring(*ring, opening.downstream_page_offset)) {
-    send_open_result(opening, kStatusUnsuccessful);
-  } else if (channel->state == ServerChannelState::kClosing) {
+    send_open_result(channel, opening, kStatusUnsuccessful);
+    channel.reserved.reset();
+  } else if (channel.state == ServerChannelState::kClosing) {
     machine::sometimes(kReopened, true);
-    channel->reopening = opening;
-    channel->state = ServerChannelState::kClosingReopen;
+    channel.reopening = opening;
+    channel.state = ServerChannelState::kClosingReopen;
   } else {
-    start_open(*channel, opening);
+    start_open(channel, opening);
   }
 }
 
@@ -263,17 +302,23 @@ void Server::start_open(ServerChannel& channel, const ChannelOpening& opening) {
   const std::optional<RingPages> rings = split_ring(*ring, opening.downstream_page_offset);
   INVARIANT(rings.has_value());
   channel.opening = opening;
+  channel.opening.monitor = channel.monitor;
   channel.state = ServerChannelState::kOpening;
   trace_state(channel, opening.channel);
-  notifier_.open(id_of(channel), opening, *rings);
+  notifier_.open(id_of(channel), channel.opening, *rings);
 }
 
-void Server::send_open_result(const ChannelOpening& opening, std::uint32_t status) {
+void Server::send_open_result(const ServerChannel& channel, const ChannelOpening& opening,
+                              std::uint32_t status) {
   OpenChannelResult result;
   result.channel_id = opening.channel.value();
   result.open_id = opening.open_id;
   result.status = status;
-  send(result);
+  if (channel.reserved) {
+    notifier_.send_reserved_message(*channel.reserved, bytes_of(result));
+  } else {
+    send(result);
+  }
 }
 
 bool Server::open_complete(OfferId offer, bool success) {
@@ -284,7 +329,10 @@ bool Server::open_complete(OfferId offer, bool success) {
   if (channel->state == ServerChannelState::kOpening) {
     channel->state = success ? ServerChannelState::kOpen : ServerChannelState::kClosed;
     trace_state(*channel, channel_id_of(*channel));
-    send_open_result(channel->opening, success ? kStatusSuccess : kStatusUnsuccessful);
+    send_open_result(*channel, channel->opening, success ? kStatusSuccess : kStatusUnsuccessful);
+    if (!success) {
+      channel->reserved.reset();
+    }
     return true;
   }
   if (channel->state != ServerChannelState::kOpeningClientRelease) {
@@ -305,7 +353,7 @@ bool Server::open_complete(OfferId offer, bool success) {
 
 void Server::handle_close(const ChannelMessage& message) {
   ServerChannel* const channel = find(ChannelId(message.channel_id));
-  if (channel != nullptr && channel->state == ServerChannelState::kOpen) {
+  if (channel != nullptr && channel->state == ServerChannelState::kOpen && !channel->reserved) {
     channel->state = ServerChannelState::kClosing;
     trace_state(*channel, channel_id_of(*channel));
     notifier_.close(id_of(*channel));
@@ -331,27 +379,42 @@ bool Server::close_complete(OfferId offer) {
   channel->state =
       client_is_there ? ServerChannelState::kClosed : ServerChannelState::kClientReleased;
   trace_state(*channel, channel_id_of(*channel));
-  if (channel->retargeting) {
-    channel->retargeting = false;
-    channel->next_target_vp.reset();
-    if (client_is_there) {
-      send_modify_response(channel_id_of(*channel), kStatusUnsuccessful);
-    }
+  end_retarget(*channel, client_is_there && !channel->outlives_connection);
+  if (channel->reserved) {
+    send_close_reserved_response(*channel);
+    channel->reserved.reset();
+  }
+  const bool outlived = channel->outlives_connection;
+  if (outlived) {
+    finish_outliving(*channel);
   }
   if (before == ServerChannelState::kClosingReopen) {
     start_open(*channel, channel->reopening);
   }
   request_releases(*channel);
+  if (outlived && state_ == ServerState::kConnected && offers_sent_) {
+    send_offer(*channel);
+  }
   finish_reset_when_idle();
   return true;
 }
 
 // --- Retarget ------------------------------------------------------------------------------------
 
+void Server::end_retarget(ServerChannel& channel, bool answer) {
+  const bool waiting = channel.retargeting;
+  channel.retargeting = false;
+  channel.next_target_vp.reset();
+  if (waiting && answer) {
+    send_modify_response(channel_id_of(channel), kStatusUnsuccessful);
+  }
+}
+
 void Server::handle_modify(const ModifyChannel& message) {
   ServerChannel* const channel = find(ChannelId(message.channel_id));
   if (!has_modify_channel(version_) || channel == nullptr) {
     refuse(static_cast<std::uint32_t>(MessageType::kModifyChannel), message.channel_id);
+    send_modify_response(ChannelId(message.channel_id), kStatusUnsuccessful);
     return;
   }
   const bool movable = channel->state == ServerChannelState::kOpen &&
@@ -389,7 +452,7 @@ bool Server::retarget_complete(OfferId offer, bool success) {
     return false;
   }
   channel->retargeting = false;
-  if (state_ != ServerState::kConnected) {
+  if (state_ != ServerState::kConnected || channel->outlives_connection) {
     return true;
   }
   send_modify_response(channel_id_of(*channel), success ? kStatusSuccess : kStatusUnsuccessful);

@@ -31,7 +31,9 @@ void Server::handle_gpadl_header(std::span<const std::byte> message) {
   }
   const ChannelId id(header->channel_id);
   const ServerChannel* const channel = find(id);
-  if (channel == nullptr || is_gone(*channel)) {
+  // A reserved channel has its ring and needs no more; what it were lent would outlive a
+  // connection.
+  if (channel == nullptr || is_gone(*channel) || channel->reserved) {
     ignore(MessageType::kGpadlHeader, header->channel_id);
     send_gpadl_created(id, GpadlId(header->gpadl_id), kStatusUnsuccessful);
     return;
@@ -178,6 +180,10 @@ void Server::reset_gpadls_of(ServerChannel& channel) {
       continue;
     }
     gpadl.answer_wanted = false;
+    if (channel.outlives_connection && gpadl.state == GpadlState::kAccepted &&
+        gpadl.id == channel.opening.ring_gpadl) {
+      continue;
+    }
     if (device_is_gone || gpadl.state == GpadlState::kInProgress) {
       gpadls_.forget(gpadl);
     } else if (gpadl.state == GpadlState::kOffered) {

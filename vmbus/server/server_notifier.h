@@ -19,11 +19,25 @@ class ServerNotifier {
   /// Messages arrive in the order of the calls.
   virtual void send_message(std::uint32_t target_vp, std::span<const std::byte> message) = 0;
 
+  /// The same for whoever opened a reserved channel, which may be no longer connected.
+  virtual void send_reserved_message(const ReservedTarget& target,
+                                     std::span<const std::byte> message) = 0;
+  /// From now on keeps the messages of send_message() back, or sends them again, those that waited
+  /// first. Does not concern what was asked for before.
+  virtual void hold_messages(bool hold) = 0;
+
   /// A client makes contact. contact_complete() says whether it is welcome.
   virtual void contact(const Contact& contact) = 0;
   /// The connection has ended: every channel is closed and every GPADL gone; forget the monitor
   /// pages.
   virtual void disconnected() = 0;
+
+  /// The client names other monitor pages. False if it may not have these: the old ones stay.
+  [[nodiscard]] virtual bool change_monitor_pages(const MonitorPages& pages) = 0;
+
+  /// A client wants a stream to a service. Make an offer of the service's type with the endpoint's
+  /// instance, or refuse it with refuse_tl_connect(); now or later.
+  virtual void tl_connect(const TlConnect& request) = 0;
 
   /// Start the device's end of the channel. `rings` holds until the ring GPADL is released.
   virtual void open(OfferId offer, const ChannelOpening& opening, const RingPages& rings) = 0;

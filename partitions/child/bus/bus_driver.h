@@ -99,6 +99,11 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   void gpadl_created(vmbus::GpadlId gpadl, bool success) override;
   void gpadl_torndown(vmbus::GpadlId gpadl) override;
   void unloaded() override;
+  // Nobody here asks for what these answer.
+  void reserved_closed(vmbus::ChannelId) override {}
+  void service_refused(const vmbus::Guid&, const vmbus::Guid&, std::uint32_t) override {}
+  void connection_modified(bool) override {}
+  void paused() override {}
 
   static void refused(void* context, const hv::PostMessageInput& message, hv::Status status);
   [[nodiscard]] Channel* channel_of(vmbus::ChannelId id);

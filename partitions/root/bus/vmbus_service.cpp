@@ -45,14 +45,15 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       outbox_(kernel.heap(), &on_refused, nullptr),
       devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
       channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
-      server_({.newest_version = child.before_5 ? vmbus::Version::kWin10Rs3 : vmbus::Version::kIron,
-               .trace_id = child.number},
-              devices_ != nullptr ? std::span(devices_->server_channels)
-                                  : std::span<vmbus::ServerChannel>(),
-              devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
-              devices_ != nullptr ? static_cast<vmbus::GpadlStorage&>(devices_->gpadl_storage)
-                                  : no_gpadls_,
-              *this) {}
+      server_(
+          {.newest_version = child.before_5 ? vmbus::Version::kWin10Rs3 : vmbus::Version::kCopper,
+           .trace_id = child.number},
+          devices_ != nullptr ? std::span(devices_->server_channels)
+                              : std::span<vmbus::ServerChannel>(),
+          devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
+          devices_ != nullptr ? static_cast<vmbus::GpadlStorage&>(devices_->gpadl_storage)
+                              : no_gpadls_,
+          *this) {}
 
 VmbusService::~VmbusService() {
   if (devices_ != nullptr) {
@@ -75,19 +76,20 @@ std::span<const std::uint32_t> VmbusService::message_uses() const {
   return std::span(kMessageUses).first(child_.before_5 ? 1 : 2);
 }
 
-bool VmbusService::open_message_port(std::uint32_t target_vp) {
-  if (message_vp_ == target_vp) {
+bool VmbusService::open_message_port(std::uint32_t target_vp, std::uint32_t sint) {
+  if (message_vp_ == target_vp && message_sint_ == sint) {
     return true;
   }
   if (message_vp_ != vmbus::kNoTargetVp) {
     ports_.close_in_child(kChildMessagePort, kMessageUse);
     message_vp_ = vmbus::kNoTargetVp;
   }
-  const hv::PortInfo info = hv::PortInfo::message(vmbus::kVmbusSint, hv::VpIndex(target_vp));
+  const hv::PortInfo info = hv::PortInfo::message(sint, hv::VpIndex(target_vp));
   if (ports_.open_in_child(kChildMessagePort, info, kMessageUse) != hv::Status::kSuccess) {
     return false;
   }
   message_vp_ = target_vp;
+  message_sint_ = sint;
   return true;
 }
 
@@ -127,16 +129,43 @@ hv::Status VmbusService::add(BusDevice& device, EventFlags& flags) {
 }
 
 void VmbusService::send_message(std::uint32_t target_vp, std::span<const std::byte> message) {
-  if (!open_message_port(target_vp)) {
-    return;
+  if (open_message_port(target_vp)) {
+    append(message);
   }
+}
+
+void VmbusService::append(std::span<const std::byte> message) {
   machine::trace(kMessageSent, machine::Track::kPartition, child_.number, 0, message.size());
   outbox_.append(kernel::make_message(ports_.connection(kMessageUse),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }
 
+void VmbusService::send_reserved_message(const vmbus::ReservedTarget& target,
+                                         std::span<const std::byte> message) {
+  if (open_message_port(target.target_vp, target.target_sint)) {
+    append(message);
+  }
+}
+
+bool VmbusService::change_monitor_pages(const vmbus::MonitorPages& pages) {
+  for (const std::uint64_t page : {pages.parent_to_child_gpa, pages.child_to_parent_gpa}) {
+    if (page % machine::kPageSize != 0 ||
+        !child_.memory.translate(machine::Gpa(page), machine::kPageSize)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// No device here is a service that takes streams.
+void VmbusService::tl_connect(const vmbus::TlConnect& request) {
+  static_cast<void>(server_.refuse_tl_connect(request.endpoint, request.service,
+                                              vmbus::kStatusConnectionRefused));
+}
+
 void VmbusService::contact(const vmbus::Contact& contact) {
-  const bool welcome = contact.target_vp < child_.processors;
+  const bool welcome =
+      contact.target_vp < child_.processors && change_monitor_pages(contact.monitor_pages);
   server_.contact_complete(welcome ? vmbus::ContactState::kSuccessful
                                    : vmbus::ContactState::kUnknownFailure);
 }

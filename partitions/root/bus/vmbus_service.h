@@ -83,6 +83,11 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
 
   // ServerNotifier.
   void send_message(std::uint32_t target_vp, std::span<const std::byte> message) override;
+  void send_reserved_message(const vmbus::ReservedTarget& target,
+                             std::span<const std::byte> message) override;
+  void hold_messages(bool hold) override { outbox_.hold(hold); }
+  [[nodiscard]] bool change_monitor_pages(const vmbus::MonitorPages& pages) override;
+  void tl_connect(const vmbus::TlConnect& request) override;
   void contact(const vmbus::Contact& contact) override;
   void disconnected() override;
   void open(vmbus::OfferId offer, const vmbus::ChannelOpening& opening,
@@ -104,7 +109,9 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] std::span<machine::Gpn> translate(const vmbus::RingPages& rings);
   [[nodiscard]] bool open_signal(std::size_t channel, std::uint32_t target_vp);
   void close_signal(std::size_t channel);
-  [[nodiscard]] bool open_message_port(std::uint32_t target_vp);
+  [[nodiscard]] bool open_message_port(std::uint32_t target_vp,
+                                       std::uint32_t sint = vmbus::kVmbusSint);
+  void append(std::span<const std::byte> message);
   /// The connections that the child's messages come by.
   [[nodiscard]] std::span<const std::uint32_t> message_uses() const;
 
@@ -113,6 +120,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   VmbusChild child_;
   kernel::Outbox outbox_;
   std::uint32_t message_vp_ = vmbus::kNoTargetVp;
+  std::uint32_t message_sint_ = vmbus::kVmbusSint;
   NoGpadlStorage no_gpadls_;
   DeviceStorage* const devices_;  // in the heap; null without devices
   const std::span<Channel> channels_;
