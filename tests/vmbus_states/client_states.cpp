@@ -1,0 +1,297 @@
+// The client in every state.
+#include <functional>
+#include <memory>
+
+#include "tests/support/recording_client.h"
+#include "tests/support/seam_record.h"
+#include "tests/vmbus_states/table.h"
+
+namespace vmbus_states {
+
+namespace {
+
+using vmbus::ClientChannelState;
+using vmbus::ClientGpadlState;
+using vmbus::ClientState;
+using vmbus::ClientStatus;
+using vmbus::MessageType;
+using vmbus_double::ClientFixture;
+
+std::string_view name_of(ClientState state) {
+  switch (state) {
+    case ClientState::kDisconnected:
+      return "Disconnected";
+    case ClientState::kConnecting:
+      return "Connecting";
+    case ClientState::kConnected:
+      return "Connected";
+    case ClientState::kUnloading:
+      return "Unloading";
+  }
+  return "";
+}
+
+std::string_view name_of(ClientChannelState state) {
+  switch (state) {
+    case ClientChannelState::kFree:
+      return "unknown";
+    case ClientChannelState::kOffered:
+      return "Offered";
+    case ClientChannelState::kOpening:
+      return "Opening";
+    case ClientChannelState::kOpen:
+      return "Open";
+    case ClientChannelState::kRescinded:
+      return "Rescinded";
+  }
+  return "";
+}
+
+std::string_view name_of(ClientGpadlState state) {
+  switch (state) {
+    case ClientGpadlState::kFree:
+      return "none";
+    case ClientGpadlState::kCreating:
+      return "Creating";
+    case ClientGpadlState::kCreated:
+      return "Created";
+    case ClientGpadlState::kTearingDown:
+      return "TearingDown";
+  }
+  return "";
+}
+
+/// A client of 6.0 with one channel (1) and one GPADL.
+struct Bus {
+  ClientFixture f{vmbus::ClientConfiguration{.newest_version = vmbus::Version::kCopper}};
+  vmbus::GpadlId gpadl{0xE1E10};
+
+  void connect() {
+    (void)f.client.connect();
+    vmbus::VersionResponse response;
+    response.version_supported = 1;
+    response.version_or_connection_id = 4;
+    f.say(vmbus::VersionResponseWithFeatures{response, vmbus::kKnownFeatures});
+  }
+  void take_offers() {
+    connect();
+    (void)f.client.request_offers();
+    f.offer(1);
+    f.say_bare(MessageType::kAllOffersDelivered);
+  }
+  void begin_lend() {
+    take_offers();
+    (void)f.client.create_gpadl(vmbus::ChannelId(1), f.pages, gpadl);
+  }
+  void lend() {
+    begin_lend();
+    f.answer_gpadl(1, gpadl);
+  }
+  void begin_open() {
+    lend();
+    (void)f.client.open(vmbus::ChannelId(1), {.ring_gpadl = gpadl, .downstream_page_offset = 4});
+  }
+  void open() {
+    begin_open();
+    f.answer_open(1);
+  }
+  void open_reserved() {
+    lend();
+    (void)f.client.open_reserved(vmbus::ChannelId(1), {.ring_gpadl = gpadl}, 5);
+    vmbus::OpenChannelResult result;
+    result.channel_id = 1;
+    f.say(result);
+  }
+};
+
+struct View {
+  std::string connection;
+  std::string channel;
+  std::string gpadl;
+};
+
+View look(const Bus& bus) {
+  View view;
+  view.connection = name_of(bus.f.client.state());
+  view.channel = name_of(bus.f.client.channel_state(vmbus::ChannelId(1)));
+  view.gpadl = name_of(ClientGpadlState::kFree);
+  for (const vmbus::ClientGpadl& gpadl : bus.f.gpadls) {
+    if (gpadl.state != ClientGpadlState::kFree) {
+      view.gpadl = name_of(gpadl.state);
+    }
+  }
+  return view;
+}
+
+void append(std::string& text, std::string_view what, const std::string& before,
+            const std::string& after) {
+  if (before != after) {
+    text += (text.empty() ? "" : ", ") + std::string(what) + after;
+  }
+}
+
+template <class Do>
+Effect effect_of(Bus& bus, Do act) {
+  const View before = look(bus);
+  bus.f.clear();
+  seam_record::record().traces.clear();
+  act();
+  Effect effect;
+  for (const std::string& line : bus.f.notifier.lines) {
+    effect.answers.push_back(line);
+  }
+  for (const auto& sent : bus.f.notifier.sent) {
+    effect.answers.emplace_back(vmbus_states::name_of(sent.type()));
+  }
+  effect.refused = seam_record::count_traces("vmbus.client.message_refused") != 0;
+  effect.ignored = seam_record::count_traces("vmbus.client.message_ignored") != 0;
+  const View after = look(bus);
+  append(effect.next, "", before.connection, after.connection);
+  append(effect.next, "channel ", before.channel, after.channel);
+  append(effect.next, "GPADL ", before.gpadl, after.gpadl);
+  return effect;
+}
+
+void say(Bus& bus, MessageType type) {
+  switch (type) {
+    case MessageType::kVersionResponse:
+      return bus.f.respond(true);
+    case MessageType::kOfferChannel:
+      return bus.f.offer(1);
+    case MessageType::kOpenChannelResult:
+      return bus.f.answer_open(1);
+    case MessageType::kGpadlCreated:
+      return bus.f.answer_gpadl(1, bus.gpadl);
+    case MessageType::kGpadlTorndown:
+      return bus.f.torndown(bus.gpadl);
+    case MessageType::kModifyChannelResponse: {
+      vmbus::ModifyChannelResponse message;
+      message.channel_id = 1;
+      return bus.f.say(message);
+    }
+    case MessageType::kTlConnectResult:
+      return bus.f.say(vmbus::TlConnectResult{});
+    case MessageType::kModifyConnectionResponse:
+      return bus.f.say(vmbus::ModifyConnectionResponse{});
+    default:
+      return bus.f.say_channel(type, 1);
+  }
+}
+
+struct Case {
+  std::string_view name;
+  std::function<void(Bus&)> enter;
+};
+
+const std::vector<Case>& connection_states() {
+  static const std::vector<Case> kStates = {
+      {"Disconnected", [](Bus&) {}},
+      {"Connecting", [](Bus& bus) { (void)bus.f.client.connect(); }},
+      {"Connected, no offers asked for", [](Bus& bus) { bus.connect(); }},
+      {"Connected, offers asked for",
+       [](Bus& bus) {
+         bus.connect();
+         (void)bus.f.client.request_offers();
+       }},
+      {"Connected", [](Bus& bus) { bus.take_offers(); }},
+      {"Connected, MODIFY_CONNECTION sent",
+       [](Bus& bus) {
+         bus.take_offers();
+         (void)bus.f.client.modify_connection(0, 0);
+       }},
+      {"Connected, PAUSE sent",
+       [](Bus& bus) {
+         bus.take_offers();
+         (void)bus.f.client.pause();
+       }},
+      {"Connected, paused",
+       [](Bus& bus) {
+         bus.take_offers();
+         (void)bus.f.client.pause();
+         bus.f.say_bare(MessageType::kPauseResponse);
+       }},
+      {"Unloading",
+       [](Bus& bus) {
+         bus.take_offers();
+         (void)bus.f.client.unload();
+       }},
+  };
+  return kStates;
+}
+
+const std::vector<Case>& channel_states() {
+  static const std::vector<Case> kStates = {
+      {"unknown",
+       [](Bus& bus) {
+         bus.connect();
+         (void)bus.f.client.request_offers();
+       }},
+      {"Offered", [](Bus& bus) { bus.take_offers(); }},
+      {"Opening", [](Bus& bus) { bus.begin_open(); }},
+      {"Open", [](Bus& bus) { bus.open(); }},
+      {"Open, MODIFYCHANNEL sent",
+       [](Bus& bus) {
+         bus.open();
+         (void)bus.f.client.modify(vmbus::ChannelId(1), 1);
+       }},
+      {"Open, reserved", [](Bus& bus) { bus.open_reserved(); }},
+      {"Open, CLOSE_RESERVED_CHANNEL sent",
+       [](Bus& bus) {
+         bus.open_reserved();
+         (void)bus.f.client.close_reserved(vmbus::ChannelId(1), 0, 5);
+       }},
+      {"Rescinded",
+       [](Bus& bus) {
+         bus.take_offers();
+         bus.f.rescind(1);
+       }},
+  };
+  return kStates;
+}
+
+const std::vector<Case>& gpadl_states() {
+  static const std::vector<Case> kStates = {
+      {"none", [](Bus& bus) { bus.take_offers(); }},
+      {"Creating", [](Bus& bus) { bus.begin_lend(); }},
+      {"Created", [](Bus& bus) { bus.lend(); }},
+      {"TearingDown",
+       [](Bus& bus) {
+         bus.lend();
+         (void)bus.f.client.teardown_gpadl(bus.gpadl);
+       }},
+  };
+  return kStates;
+}
+
+void print(Printer& printer, const std::vector<Case>& states,
+           const std::vector<MessageType>& types) {
+  for (const Case& state : states) {
+    for (const MessageType type : types) {
+      const auto bus = std::make_unique<Bus>();
+      seam_record::clear();
+      state.enter(*bus);
+      printer.row(state.name, type, effect_of(*bus, [&] { say(*bus, type); }));
+    }
+  }
+}
+
+}  // namespace
+
+void print_client(Printer& printer) {
+  printer.heading("Client: states of the connection, version 6.0");
+  printer.begin_table("connection", "message");
+  print(printer, connection_states(), all_types());
+  printer.heading("Client: states of a channel");
+  printer.begin_table("channel", "message");
+  print(printer, channel_states(),
+        {MessageType::kOfferChannel, MessageType::kRescindChannelOffer,
+         MessageType::kOpenChannelResult, MessageType::kModifyChannelResponse,
+         MessageType::kCloseReservedResponse, MessageType::kUnloadResponse});
+  printer.heading("Client: states of a GPADL");
+  printer.begin_table("GPADL", "message");
+  print(
+      printer, gpadl_states(),
+      {MessageType::kGpadlCreated, MessageType::kGpadlTorndown, MessageType::kRescindChannelOffer});
+}
+
+}  // namespace vmbus_states

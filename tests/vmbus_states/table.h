@@ -1,0 +1,53 @@
+// A table of messages and states: what an end does with each message in each state, found by
+// driving the end itself.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmbus/protocol/messages.h"
+
+namespace vmbus_states {
+
+/// What one message did in one state.
+struct Effect {
+  /// Messages sent and requests made, in order.
+  std::vector<std::string> answers;
+  bool refused = false;
+  bool ignored = false;
+  /// The state after it, if it is another; or what else it left behind.
+  std::string next;
+  /// Whether anything at all tells what happened: if nothing does, the pair is undefined.
+  [[nodiscard]] bool defined() const {
+    return !answers.empty() || refused || ignored || !next.empty();
+  }
+};
+
+[[nodiscard]] std::string_view name_of(vmbus::MessageType type);
+/// Every type, and one that does not exist.
+[[nodiscard]] std::vector<vmbus::MessageType> all_types();
+
+/// Prints tables; counts what is defined and what is not.
+class Printer {
+ public:
+  void heading(std::string_view text);
+  void begin_table(std::string_view state, std::string_view message);
+  void row(std::string_view state, vmbus::MessageType type, const Effect& effect) {
+    event_row(state, name_of(type), effect);
+  }
+  /// The same for what is no message.
+  void event_row(std::string_view state, std::string_view event, const Effect& effect);
+
+  [[nodiscard]] int pairs() const { return pairs_; }
+  [[nodiscard]] int undefined() const { return undefined_; }
+
+ private:
+  int pairs_ = 0;
+  int undefined_ = 0;
+};
+
+void print_server(Printer& printer);
+void print_client(Printer& printer);
+
+}  // namespace vmbus_states
