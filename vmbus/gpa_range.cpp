@@ -9,15 +9,16 @@ std::optional<GpaRange> take_range(std::span<const std::uint64_t>& values) {
   GpaRange range;
   range.byte_count = static_cast<std::uint32_t>(values[0]);
   range.byte_offset = static_cast<std::uint32_t>(values[0] >> 32);
-  if (range.byte_count == 0 || range.byte_offset >= machine::kPageSize) {
+  if (!gpadl::range_is_valid(range.byte_offset, range.byte_count)) {
     return std::nullopt;
   }
-  const std::uint64_t pages = pages_touched(range.byte_offset, range.byte_count);
-  if (values.size() - 1 < pages) {
+  const std::uint32_t pages = gpadl::pages_touched(range.byte_offset, range.byte_count);
+  const auto count = static_cast<std::uint32_t>(values.size());
+  if (!gpadl::range_fits(pages, count)) {
     return std::nullopt;
   }
   range.pages = values.subspan(1, pages);
-  values = values.subspan(1 + pages);
+  values = values.last(gpadl::values_behind(pages, count));
   return range;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "machine/address.h"
+#include "vmbus/gpadl_arithmetic.h"
 
 namespace vmbus {
 
@@ -18,10 +19,10 @@ struct GpaRange {
   std::span<const std::uint64_t> pages;
 };
 
-/// How many pages `byte_count` bytes touch.
+/// How many pages `byte_count` bytes touch, the first of them `byte_offset` into the first page.
 [[nodiscard]] constexpr std::uint64_t pages_touched(std::uint32_t byte_offset,
                                                     std::uint32_t byte_count) {
-  return (std::uint64_t{byte_offset} + byte_count + machine::kPageSize - 1) / machine::kPageSize;
+  return gpadl::pages_touched(byte_offset, byte_count);
 }
 
 /// Takes the first range off `values`; nothing (and `values` untouched) if it is malformed: empty,

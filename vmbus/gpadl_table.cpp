@@ -1,6 +1,7 @@
 #include "vmbus/gpadl_table.h"
 
 #include "machine/invariant.h"
+#include "vmbus/gpadl_arithmetic.h"
 #include "vmbus/protocol/bytes.h"
 
 namespace vmbus {
@@ -48,7 +49,8 @@ GpadlStep GpadlTable::begin(const GpadlHeader& header, std::span<const std::byte
   const GpadlId id(header.gpadl_id);
   const GpadlStep failed{GpadlProgress::kFailed, channel, id};
   // Bodies carry the id alone, so two in progress with one id could not be told apart.
-  if (header.range_count == 0 || header.range_bytes == 0 || header.range_bytes % kWord != 0 ||
+  if (header.range_count == 0 ||
+      !vmbus::gpadl::announcement_is_valid(std::uint32_t{header.range_bytes}) ||
       find(channel, id) != nullptr || find_in_progress(id) != nullptr) {
     return failed;
   }
@@ -80,15 +82,16 @@ GpadlStep GpadlTable::add_body(GpadlId id, std::span<const std::byte> data) {
 
 GpadlStep GpadlTable::append(Gpadl& gpadl, std::span<const std::byte> data) {
   GpadlStep step{GpadlProgress::kInProgress, gpadl.channel, gpadl.id};
-  const std::size_t count = data.size() / kWord;
+  const auto count = static_cast<std::uint32_t>(data.size() / kWord);
+  const auto announced = static_cast<std::uint32_t>(gpadl.values.size());
   const std::span<std::uint64_t> rest = gpadl.values.subspan(gpadl.received);
-  if (count > rest.size()) {
+  if (!vmbus::gpadl::may_follow(gpadl.received, count, announced)) {
     forget(gpadl);
     step.progress = GpadlProgress::kFailed;
     return step;
   }
   copy_bytes(std::as_writable_bytes(rest), data.first(count * kWord));
-  gpadl.received += static_cast<std::uint32_t>(count);
+  gpadl.received += count;
   if (count != rest.size()) {
     return step;
   }
@@ -105,11 +108,12 @@ GpadlStep GpadlTable::append(Gpadl& gpadl, std::span<const std::byte> data) {
 std::optional<RingPages> split_ring(const Gpadl& gpadl, std::uint32_t downstream_page_offset) {
   std::span<const std::uint64_t> values = gpadl.values;
   const std::optional<GpaRange> range = take_range(values);
-  constexpr std::uint32_t kSmallestRing = 2;
   if (!range || gpadl.range_count != 1 || range->byte_offset != 0 ||
-      range->byte_count % machine::kPageSize != 0 || downstream_page_offset < kSmallestRing ||
-      range->pages.size() < kSmallestRing ||
-      downstream_page_offset > range->pages.size() - kSmallestRing) {
+      range->byte_count % machine::kPageSize != 0) {
+    return std::nullopt;
+  }
+  const auto pages = static_cast<std::uint32_t>(range->pages.size());
+  if (!vmbus::gpadl::splits_into_rings(downstream_page_offset, pages)) {
     return std::nullopt;
   }
   return RingPages{range->pages.first(downstream_page_offset),
