@@ -24,7 +24,7 @@ std::vector<std::byte> some_message() {
     copy_bytes(std::span(bytes).subspan(at), bytes_of(word));
   }
   if (size >= 4) {
-    copy_bytes(bytes, bytes_of(*rc::gen::inRange<std::uint32_t>(0, 27)));
+    copy_bytes(bytes, bytes_of(*rc::gen::inRange<std::uint32_t>(0, 32)));
   }
   return bytes;
 }
