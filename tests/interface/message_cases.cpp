@@ -2,6 +2,7 @@
 // Communication").
 #include "tests/interface/case_tables.h"
 #include "tests/interface/communication_world.h"
+#include "tests/interface/msr_steps.h"
 
 namespace interface_test {
 namespace {
@@ -49,6 +50,53 @@ void loop_to_deleted_vp(const Child& child) {
   GUEST_CHECK(try_call(CallCode::kDeleteVp, hv::DeleteVpInput{child.id, VpIndex{1}, 0}) ==
               Status::kSuccess);
 }
+// --- What the root does while messages are under way
+void delete_the_port(const Child& child) {
+  GUEST_CHECK(delete_port(child.id) == Status::kSuccess);
+  child_maker::destroy(child);
+}
+void delete_the_vp(const Child& child) {
+  GUEST_CHECK(try_call(CallCode::kDeleteVp, hv::DeleteVpInput{child.id, VpIndex{0}, 0}) ==
+              Status::kSuccess);
+  GUEST_CHECK(delete_port(child.id) == Status::kSuccess);
+  child_maker::destroy(child);
+}
+void destroy_the_child(const Child& child) { child_maker::destroy(child); }
+void open_masked_path(const Child& child) {
+  open_sint(kUsedSint, SintRegister::kMasked);
+  make_path(hv::kPartitionIdSelf, child.id, kMessagePort);
+}
+/// A disconnected or dead sender's messages still arrive.
+void disconnect_and_take(const Child& child) {
+  GUEST_CHECK(disconnect_port(child.id) == Status::kSuccess);
+  child_maker::destroy(child);
+  machine::write_msr(hv::kMsrEom, 0);
+  for (std::uint32_t number = 0; number < 16; ++number) {
+    GUEST_CHECK(take_number(kUsedSint) == number);
+  }
+  GUEST_CHECK(take_number(kUsedSint) == ~0u);
+  GUEST_CHECK(delete_port(hv::kPartitionIdSelf) == Status::kSuccess);
+}
+void delete_port_then_take(const Child& child) {
+  GUEST_CHECK(delete_port(hv::kPartitionIdSelf) == Status::kSuccess);
+  machine::write_msr(hv::kMsrEom, 0);
+  GUEST_CHECK(take_number(kUsedSint) == ~0u);
+  GUEST_CHECK(disconnect_port(child.id) == Status::kSuccess);
+  child_maker::destroy(child);
+}
+
+/// To a masked SINT, where all stay in the queue.
+Status post_until_refused() {
+  for (std::uint32_t number = 0; number < 16; ++number) {
+    GUEST_CHECK(post(number) == Status::kSuccess);
+  }
+  return post(16);
+}
+Status post_to_own_masked_sint() {
+  open_sint(kUsedSint, SintRegister::kMasked);
+  return post_until_refused();
+}
+
 Status post_of(std::uint32_t type, std::uint32_t payload_size) {
   hv::PostMessageInput input;
   input.connection = kConnection;
@@ -131,6 +179,21 @@ constexpr CallCase kPost[] = {
        return status;
      },
      Caller::kChild, loop_messages},
+    {CallCode::kPostMessage, "16 messages under way when their port is deleted",
+     Status::kInsufficientBuffers, post_to_own_masked_sint, Caller::kChild, loop_messages,
+     delete_the_port},
+    {CallCode::kPostMessage, "16 messages under way when their VP is deleted",
+     Status::kInsufficientBuffers, post_to_own_masked_sint, Caller::kChild, loop_messages,
+     delete_the_vp},
+    {CallCode::kPostMessage, "16 messages under way when the partition is finalized",
+     Status::kInsufficientBuffers, post_to_own_masked_sint, Caller::kChild, loop_messages,
+     destroy_the_child},
+    {CallCode::kPostMessage, "16 messages to the root, from a sender that is no more",
+     Status::kInsufficientBuffers, post_until_refused, Caller::kChild, open_masked_path,
+     disconnect_and_take},
+    {CallCode::kPostMessage, "16 messages to a port of the root's, which it deletes",
+     Status::kInsufficientBuffers, post_until_refused, Caller::kChild, open_masked_path,
+     delete_port_then_take},
     {CallCode::kPostMessage, "message type 0", Status::kInvalidParameter,
      [] { return post_of(0, 0); }, Caller::kChild, loop_messages},
     {CallCode::kPostMessage, "a message type of the hypervisor's", Status::kInvalidParameter,
@@ -187,6 +250,12 @@ constexpr CallCase kPost[] = {
        return post(1);
      },
      Caller::kChild, loop_messages_to_any},
+    {CallCode::kPostMessage, "a child without the privilege", Status::kAccessDenied,
+     [] {
+       begin();
+       return post(1);
+     },
+     Caller::kChild, nullptr, nullptr, without<hv::Privilege::kPostMessages>},
 };
 
 constexpr CallCase kSignal[] = {
@@ -276,6 +345,12 @@ constexpr CallCase kSignal[] = {
      Caller::kChild, loop_events},
     {CallCode::kSignalEvent, "a port for any VP, of which none listens", Status::kInvalidSynicState,
      [] { return signal(0); }, Caller::kChild, loop_events_to_any},
+    {CallCode::kSignalEvent, "a child without the privilege", Status::kAccessDenied,
+     [] {
+       begin();
+       return signal(0);
+     },
+     Caller::kChild, nullptr, nullptr, without<hv::Privilege::kSignalEvents>},
 };
 
 }  // namespace
