@@ -1,5 +1,7 @@
 // What one partition must not reach, on the whole hypervisor in the simulator.
+#include <array>
 #include <catch2/catch.hpp>
+#include <span>
 
 #include "hv/intercept.h"
 #include "hv/tlfs/tlfs.h"
@@ -58,6 +60,46 @@ void root_that_takes_a_page_away() {
   GUEST_CHECK(machine::load_u32(kMessagePage) ==
               static_cast<std::uint32_t>(hv::MessageType::kUnmappedGpa));
   machine::store_u32(kMessagePage, 0);
+  child_maker::destroy(child);
+  end(0);
+}
+
+/// Takes the right to write away and gives it back, again and again.
+void root_that_takes_a_right_away() {
+  begin();
+  machine::set_interrupt_handler(0x30, [](const machine::InterruptFrame&) {
+    machine::write_msr(machine::x86::kX2ApicEoi, 0);
+  });
+  machine::write_msr(hv::kMsrSint0, 0x30);
+  const child_maker::Child child = child_maker::make("child");
+  child_maker::map_hole(child);
+  const machine::Gpa page = child.memory + child.memory_pages * machine::kPageSize;
+  machine::store_u32(page, 0);
+  child_maker::start(child, 0);
+  const auto modify = [&](std::uint32_t flags) {
+    const std::array<machine::Gpn, 1> pages{child_maker::kHole.page()};
+    return call(HypercallControl(CallCode::kModifySparseGpaPages),
+                hv::SparseGpaPagesInput{child.id, flags, 0}, std::span<const machine::Gpn>(pages))
+        .status();
+  };
+  for (std::uint32_t round = 0; round < 5; ++round) {
+    const std::uint32_t begun = machine::load_u32(page);
+    while (machine::load_u32(page) < begun + 20) {
+      machine::pause();
+    }
+    GUEST_CHECK(modify(hv::kMapRead) == Status::kSuccess);
+    const std::uint32_t before = machine::load_u32(page);
+    wait_a_millisecond();
+    GUEST_CHECK(machine::load_u32(page) == before);
+    while (machine::load_u32(kMessagePage) == 0) {
+      machine::sti_hlt();
+    }
+    GUEST_CHECK(machine::load_u32(kMessagePage) ==
+                static_cast<std::uint32_t>(hv::MessageType::kGpaIntercept));
+    machine::store_u32(kMessagePage, 0);
+    GUEST_CHECK(modify(hv::kMapRead | hv::kMapWrite) == Status::kSuccess);
+    child_maker::set_register(child, 0, hv::RegisterName::kInterceptSuspend, 0);
+  }
   child_maker::destroy(child);
   end(0);
 }
@@ -121,6 +163,14 @@ sim::RunResult run_pair(void (*root)(), void (*child)(), std::uint64_t seed = 1)
 TEST_CASE("no access outlives the return of UnmapGpaPages", "[hv][isolation]") {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const sim::RunResult result = run_pair(root_that_takes_a_page_away, counting_child, seed);
+    INFO("seed " << seed << ": " << describe(result));
+    REQUIRE(result.passed());
+  }
+}
+
+TEST_CASE("no write outlives the return of ModifySparseGpaPages", "[hv][isolation]") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const sim::RunResult result = run_pair(root_that_takes_a_right_away, counting_child, seed);
     INFO("seed " << seed << ": " << describe(result));
     REQUIRE(result.passed());
   }
