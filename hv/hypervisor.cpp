@@ -31,6 +31,7 @@ constexpr PrivilegeMask kRootPrivileges = PrivilegeMask(kGuestPrivilegeBits)
                                               .with(Privilege::kConnectPort)
                                               .with(Privilege::kAccessStats)
                                               .with(Privilege::kCpuManagement)
+                                              .with(Privilege::kDebugging)
                                               .with(Privilege::kEnableExtendedHypercalls)
                                               .with(Privilege::kAccessVpRegisters);
 

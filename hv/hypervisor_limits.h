@@ -43,6 +43,7 @@ inline constexpr std::uint64_t kGrantablePrivilegeBits =
     kGuestPrivilegeBits | static_cast<std::uint64_t>(Privilege::kAccessReenlightenmentControls) |
     static_cast<std::uint64_t>(Privilege::kAccessTscInvariantControls) |
     static_cast<std::uint64_t>(Privilege::kAccessPartitionId) |
+    static_cast<std::uint64_t>(Privilege::kDebugging) |
     static_cast<std::uint64_t>(Privilege::kEnableExtendedHypercalls) |
     static_cast<std::uint64_t>(Privilege::kCreatePort) |
     static_cast<std::uint64_t>(Privilege::kConnectPort) |

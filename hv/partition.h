@@ -1,6 +1,7 @@
 // One partition: identity, place in the tree, privileges and properties, memory, virtual
-// processors, ports and connections. It lies in one page of its parent's pool, with all that a small
-// partition needs but the virtual processors; these, and tables that grow, lie in its own pool.
+// processors, ports and connections. It lies in one page of its parent's pool, with all that a
+// small partition needs but the virtual processors; these, and tables that grow, lie in its own
+// pool.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <span>
 
+#include "hv/debug_loop.h"
 #include "hv/hypervisor_limits.h"
 #include "hv/intercept_set.h"
 #include "hv/lock_order.h"
@@ -55,6 +57,7 @@ class Partition {
   std::uint32_t weight = Schedulable::kDefaultWeight;
   std::uint64_t creation_flags = 0;
   PartitionProperties properties;
+  DebugLoop debug_loop;
   PagePool pool;
   /// Who publishes its counters where, and what it maps itself: statistics_pages.h.
   StatisticsMapping* statistics_mappings = nullptr;

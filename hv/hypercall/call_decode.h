@@ -24,6 +24,8 @@ struct CallDescription {
   CallCode code{};
   std::string_view name;
   RepKind rep = RepKind::kSimple;
+  /// Whether the call may be fast on every processor: RDX and R8 are enough for it. Others need the
+  /// XMM registers.
   FastForm fast = FastForm::kRefused;
   VariableHeader variable_header = VariableHeader::kNone;
   /// Sizes in bytes; the element sizes are those of one repetition.

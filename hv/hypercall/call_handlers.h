@@ -102,6 +102,11 @@ CallOutcome set_system_property(CallContext& context);
 CallOutcome notify_partition_event(CallContext& context);
 CallOutcome output_debug_character(CallContext& context);
 
+// debug_calls.cpp
+CallOutcome post_debug_data(CallContext& context);
+CallOutcome retrieve_debug_data(CallContext& context);
+CallOutcome reset_debug_session(CallContext& context);
+
 // device_memory_calls.cpp
 CallOutcome mmio_read(CallContext& context);
 CallOutcome mmio_write(CallContext& context);

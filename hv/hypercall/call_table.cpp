@@ -57,6 +57,7 @@ constexpr std::uint64_t kNone = 0;
 constexpr std::uint64_t kParent = static_cast<std::uint64_t>(Privilege::kCreatePartitions);
 constexpr std::uint64_t kPool = static_cast<std::uint64_t>(Privilege::kAccessMemoryPool);
 constexpr std::uint64_t kCpu = static_cast<std::uint64_t>(Privilege::kCpuManagement);
+constexpr std::uint64_t kDebugging = static_cast<std::uint64_t>(Privilege::kDebugging);
 constexpr std::uint64_t kExtended =
     static_cast<std::uint64_t>(Privilege::kEnableExtendedHypercalls);
 constexpr std::uint64_t kStatistics = static_cast<std::uint64_t>(Privilege::kAccessStats);
@@ -150,6 +151,13 @@ constexpr CallEntry kCallEntries[] = {
     simple<SignalEventInput>(CallCode::kSignalEvent, "SignalEvent", kFast,
                              static_cast<std::uint64_t>(Privilege::kSignalEvents),
                              calls::signal_event),
+    simple<PostDebugDataInput, PostDebugDataOutput>(CallCode::kPostDebugData, "PostDebugData",
+                                                    kSlow, kDebugging, calls::post_debug_data),
+    simple<RetrieveDebugDataInput, RetrieveDebugDataOutput>(CallCode::kRetrieveDebugData,
+                                                            "RetrieveDebugData", kSlow, kDebugging,
+                                                            calls::retrieve_debug_data),
+    simple<ResetDebugSessionInput>(CallCode::kResetDebugSession, "ResetDebugSession", kFast,
+                                   kDebugging, calls::reset_debug_session),
     simple<MapStatsPageInput>(CallCode::kMapStatsPage, "MapStatsPage", kSlow, kStatistics,
                               calls::map_stats_page),
     simple<StatisticsPageInput>(CallCode::kUnmapStatsPage, "UnmapStatsPage", kSlow, kStatistics,

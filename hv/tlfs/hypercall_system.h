@@ -107,6 +107,49 @@ struct NotifyPartitionEventInput {
 };
 static_assert(sizeof(NotifyPartitionEventInput) == 8);
 
+/// PostDebugData: `count` bytes follow the header, up to the end of the page.
+struct PostDebugDataInput {
+  static constexpr std::uint32_t kLoop = 1u << 0;
+  static constexpr std::uint32_t kRawPacket = 1u << 1;
+  static constexpr std::uint32_t kMaxBytes = 4088;
+  std::uint32_t count = 0;
+  std::uint32_t options = 0;
+};
+static_assert(sizeof(PostDebugDataInput) == 8);
+
+/// How many of the bytes were not taken.
+struct PostDebugDataOutput {
+  std::uint32_t pending_count = 0;
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(PostDebugDataOutput) == 8);
+
+struct RetrieveDebugDataInput {
+  static constexpr std::uint32_t kLoop = 1u << 0;
+  static constexpr std::uint32_t kTestActivity = 1u << 1;
+  static constexpr std::uint32_t kRawPacket = 1u << 2;
+  static constexpr std::uint64_t kMaxTimeout100ns = 4'000'000;
+  std::uint32_t count = 0;
+  std::uint32_t options = 0;
+  std::uint64_t timeout_100ns = 0;
+};
+static_assert(sizeof(RetrieveDebugDataInput) == 16);
+
+/// `retrieved_count` bytes follow.
+struct RetrieveDebugDataOutput {
+  std::uint32_t retrieved_count = 0;
+  std::uint32_t remaining_count = 0;
+};
+static_assert(sizeof(RetrieveDebugDataOutput) == 8);
+
+struct ResetDebugSessionInput {
+  static constexpr std::uint32_t kPurgeIncoming = 1u << 0;
+  static constexpr std::uint32_t kPurgeOutgoing = 1u << 1;
+  std::uint32_t options = 0;
+  std::uint32_t reserved = 0;
+};
+static_assert(sizeof(ResetDebugSessionInput) == 8);
+
 /// OutputDebugCharacter.
 struct OutputDebugCharacterInput {
   std::uint32_t character = 0;

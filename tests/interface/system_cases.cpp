@@ -76,6 +76,34 @@ Status set_property(std::uint32_t property, std::uint64_t value) {
 constexpr std::uint32_t kSleep = 3;
 constexpr std::uint32_t kScheduler = 15;
 
+// --- Debugger --------------------------------------------------------------
+
+constexpr std::uint32_t kLoop = hv::PostDebugDataInput::kLoop;
+
+/// `count` bytes of ascending values.
+Status post_debug(std::uint32_t count, std::uint32_t options = kLoop) {
+  std::array<std::byte, 100> bytes;
+  for (std::uint8_t index = 0; index < bytes.size(); ++index) {
+    bytes[index] = std::byte{index};
+  }
+  machine::write_memory(kInputPage + sizeof(hv::PostDebugDataInput), bytes);
+  return made(CallCode::kPostDebugData, hv::PostDebugDataInput{count, options});
+}
+
+Status retrieve_debug(std::uint32_t count, std::uint32_t options = kLoop,
+                      std::uint64_t timeout = 0) {
+  return made(CallCode::kRetrieveDebugData, hv::RetrieveDebugDataInput{count, options, timeout});
+}
+
+Status reset_debug(std::uint32_t options, std::uint32_t reserved = 0) {
+  return made(CallCode::kResetDebugSession, hv::ResetDebugSessionInput{options, reserved});
+}
+
+bool retrieved(std::uint32_t count, std::uint32_t remaining) {
+  const auto answer = output<hv::RetrieveDebugDataOutput>();
+  return answer.retrieved_count == count && answer.remaining_count == remaining;
+}
+
 // --- Memory ----------------------------------------------------------------
 
 Status mmio_read(Gpa gpa, std::uint32_t size, std::uint32_t reserved = 0) {
@@ -228,6 +256,83 @@ constexpr CallCase kCases[] = {
      [] { return event(hv::PartitionEvent{6}); }},
     {CallCode::kNotifyPartitionEvent, "a child without the privilege", Status::kAccessDenied,
      [] { return event(hv::PartitionEvent::kAcpiReenabled); }, Caller::kChild},
+
+    {CallCode::kPostDebugData, "more to itself than there is room for", Status::kSuccess,
+     [] {
+       const Status status = post_debug(100);
+       GUEST_CHECK(output<hv::PostDebugDataOutput>().pending_count == 36);
+       GUEST_CHECK(post_debug(1) == Status::kSuccess);
+       GUEST_CHECK(output<hv::PostDebugDataOutput>().pending_count == 1);
+       return status;
+     }},
+    {CallCode::kPostDebugData, "to a debugger that is not there", Status::kOperationDenied,
+     [] { return post_debug(8, 0); }},
+    {CallCode::kPostDebugData, "an option that does not exist", Status::kInvalidParameter,
+     [] { return post_debug(8, 4); }},
+    {CallCode::kPostDebugData, "more than a page", Status::kInvalidParameter,
+     [] { return post_debug(4089); }},
+    {CallCode::kPostDebugData, "across the end of the page", Status::kInvalidAlignment,
+     [] {
+       const Gpa late = kInputPage + 2048;
+       machine::store_u64(late, 3000 | std::uint64_t{kLoop} << 32);
+       return hv::HypercallResult(
+                  machine::hypercall(kHypercallPage,
+                                     HypercallControl(CallCode::kPostDebugData).value(),
+                                     late.value(), kOutputPage.value()))
+           .status();
+     }},
+    {CallCode::kPostDebugData, "a child without the privilege", Status::kAccessDenied,
+     [] { return post_debug(8); }, Caller::kChild},
+
+    {CallCode::kRetrieveDebugData, "what was posted, in two parts", Status::kSuccess,
+     [] {
+       GUEST_CHECK(post_debug(5) == Status::kSuccess);
+       GUEST_CHECK(retrieve_debug(100, kLoop | hv::RetrieveDebugDataInput::kTestActivity) ==
+                   Status::kSuccess);
+       GUEST_CHECK(retrieved(0, 5));
+       GUEST_CHECK(retrieve_debug(3) == Status::kSuccess);
+       GUEST_CHECK(retrieved(3, 2) && machine::load_u8(kOutputPage + 10) == 2);
+       const Status status = retrieve_debug(100);
+       GUEST_CHECK(retrieved(2, 0) && machine::load_u16(kOutputPage + 8) == 0x0403);
+       return status;
+     }},
+    {CallCode::kRetrieveDebugData, "where nothing was posted", Status::kNoData,
+     [] { return retrieve_debug(8); }},
+    {CallCode::kRetrieveDebugData, "of a debugger that is not there", Status::kNoData,
+     [] {
+       GUEST_CHECK(post_debug(5) == Status::kSuccess);
+       return retrieve_debug(8, 0);
+     }},
+    {CallCode::kRetrieveDebugData, "a longer wait than there may be", Status::kInvalidParameter,
+     [] { return retrieve_debug(8, kLoop, 4'000'001); }},
+    {CallCode::kRetrieveDebugData, "an option that does not exist", Status::kInvalidParameter,
+     [] { return retrieve_debug(8, 8); }},
+    {CallCode::kRetrieveDebugData, "across the end of the page", Status::kInvalidAlignment,
+     [] {
+       machine::store_u64(kInputPage, 3000 | std::uint64_t{kLoop} << 32);
+       machine::store_u64(kInputPage + 8, 0);
+       return hv::HypercallResult(
+                  machine::hypercall(kHypercallPage,
+                                     HypercallControl(CallCode::kRetrieveDebugData).value(),
+                                     kInputPage.value(), kOutputPage.value() + 2048))
+           .status();
+     }},
+    {CallCode::kRetrieveDebugData, "a child without the privilege", Status::kAccessDenied,
+     [] { return retrieve_debug(8); }, Caller::kChild},
+
+    {CallCode::kResetDebugSession, "with what was posted dropped", Status::kSuccess,
+     [] {
+       GUEST_CHECK(post_debug(5) == Status::kSuccess);
+       const Status status = reset_debug(hv::ResetDebugSessionInput::kPurgeIncoming);
+       GUEST_CHECK(retrieve_debug(8) == Status::kNoData);
+       return status;
+     }},
+    {CallCode::kResetDebugSession, "an option that does not exist", Status::kInvalidParameter,
+     [] { return reset_debug(4); }},
+    {CallCode::kResetDebugSession, "a reserved field", Status::kInvalidParameter,
+     [] { return reset_debug(0, 1); }},
+    {CallCode::kResetDebugSession, "a child without the privilege", Status::kAccessDenied,
+     [] { return reset_debug(0); }, Caller::kChild},
 
     {CallCode::kOutputDebugCharacter, "a letter", Status::kSuccess,
      [] { return made(CallCode::kOutputDebugCharacter, hv::OutputDebugCharacterInput{'x', 0}); },
