@@ -141,6 +141,27 @@ TEST_CASE("a ring that is emptied at any moment of a put forgets nothing",
   }
 }
 
+TEST_CASE("a ring that was emptied before it could say that it is full takes the id",
+          "[hv][synic][doorbell]") {
+  Ringing ringing;
+  for (std::uint32_t id = 1; id <= EventRingLayout::kEntries; ++id) {
+    static_cast<void>(ringing.put(id));
+  }
+  ringing.memory.log.clear();
+  // The consumer sees no flag, and is about to sleep: it looks at the ring once more, no further.
+  ringing.memory.before_access = [&](const test_support::SpaAccess& access) {
+    if (access.kind == test_support::SpaAccess::Kind::kLocked && ringing.memory.log.size() == 1) {
+      while (ringing.consumer.take()) {
+      }
+      CHECK_FALSE(ringing.consumer.take_full());
+    }
+  };
+  static_cast<void>(ringing.put(64));
+  ringing.memory.before_access = nullptr;
+  ringing.consumer.unmask();
+  CHECK(ringing.consumer.take() == 64u);
+}
+
 TEST_CASE("whatever is in the page, a ring loses no more than its own entries",
           "[hv][synic][doorbell]") {
   rc::prop("hostile consumer", [] {
