@@ -26,10 +26,13 @@ struct ModelSint {
   Mask mask = Mask::kOpen;
   std::optional<std::uint64_t> slot;
   std::deque<std::uint64_t> queue;
+  std::set<std::uint32_t> flags;
 };
 
 struct Model {
   bool enabled = true;
+  /// SCONTROL alone, which events depend on too.
+  bool synic_enabled = true;
   std::uint64_t posted = 0;
   std::map<std::uint32_t, ModelSint> sints = {{2, {}}, {3, {}}};
 
@@ -155,12 +158,58 @@ struct WriteSint : Command {
   }
 };
 
+struct Signal : Command {
+  std::uint32_t sint = any_sint();
+  std::uint32_t flag = *rc::gen::element(0u, 1u, 63u, 64u, 2047u);
+  struct Expected {
+    bool accepted = false;
+    bool newly_set = false;
+    bool interrupts = false;
+  };
+  void apply(Model& model) const override { act(model); }
+  Expected act(Model& model) const {
+    ModelSint& target = model.sints[sint];
+    Expected expected;
+    expected.accepted = model.synic_enabled && target.mask != Mask::kMasked;
+    expected.newly_set = expected.accepted && target.flags.insert(flag).second;
+    expected.interrupts = expected.newly_set && target.mask == Mask::kOpen;
+    return expected;
+  }
+  void run(const Model& model, System& system) const override {
+    Model next = model;
+    const Expected expected = act(next);
+    RC_ASSERT(system.synic.accepts_events(sint) == expected.accepted);
+    hv::Synic::EventOutcome outcome;
+    const hv::Status status = system.synic.signal(sint, flag, outcome);
+    RC_ASSERT((status == hv::Status::kSuccess) == expected.accepted);
+    RC_ASSERT(outcome.newly_set == expected.newly_set);
+    RC_ASSERT(outcome.interrupts.has(sint) == expected.interrupts);
+    check_slots(next, system);
+  }
+};
+
+/// The guest takes a flag with a locked instruction, as it finds it.
+struct TakeFlag : Command {
+  std::uint32_t sint = any_sint();
+  std::uint32_t flag = *rc::gen::element(0u, 1u, 63u, 64u, 2047u);
+  void apply(Model& model) const override { model.sints[sint].flags.erase(flag); }
+  void run(const Model& model, System& system) const override {
+    const std::uint64_t at = synic_test::kEventPage.value() * machine::kPageSize +
+                             sint * hv::kEventFlagsAreaBytes + flag / 8;
+    const auto byte = system.memory.get<std::uint8_t>(at);
+    const bool is_set = ((byte >> (flag % 8)) & 1) != 0;
+    RC_ASSERT(is_set == model.sints.at(sint).flags.contains(flag));
+    system.memory.set(at, static_cast<std::uint8_t>(byte & ~(1u << (flag % 8))));
+  }
+};
+
 struct Enable : Command {
   bool enabled = *rc::gen::arbitrary<bool>();
   bool by_page = *rc::gen::arbitrary<bool>();
   void apply(Model& model) const override { act(model); }
   std::set<std::uint32_t> act(Model& model) const {
     model.enabled = enabled;
+    model.synic_enabled = enabled || (by_page && model.synic_enabled);
     return model.deliver();
   }
   void run(const Model& model, System& system) const override {
@@ -184,9 +233,10 @@ struct Enable : Command {
 TEST_CASE("messages arrive once and in order, whatever guest and senders do", "[hv][synic]") {
   rc::prop("SynIC slots", [] {
     System system;
-    rc::state::check(Model(), system,
-                     rc::state::gen::execOneOfWithArgs<Post, Post, Post, TakeMessage, TakeMessage,
-                                                       WriteSint, Enable>());
+    rc::state::check(
+        Model(), system,
+        rc::state::gen::execOneOfWithArgs<Post, Post, Post, TakeMessage, TakeMessage, WriteSint,
+                                          Enable, Signal, Signal, TakeFlag>());
     // The guest recovers: it enables everything and answers each interrupt.
     system.enable();
     for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
