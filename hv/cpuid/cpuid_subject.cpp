@@ -20,32 +20,53 @@ std::uint64_t shown_components(std::uint64_t components, const ProcessorFeatureB
   return disabled.has(ProcessorFeature::kAvx512) ? (components & ~x86::kXcr0Avx512) : components;
 }
 
-}  // namespace
-
-CpuidSubject cpuid_subject(LogicalProcessor& processor, const Partition& partition) {
+/// What the hypervisor's leaves depend on.
+CpuidSubject chosen_by_parent(const Partition& partition) {
   CpuidSubject subject;
   subject.privileges = partition.privileges;
   subject.synthetic_features = partition.properties.synthetic_features;
-  subject.disabled_features = &partition.properties.disabled_features;
-  subject.processors_per_socket = partition.properties.processors_per_socket;
   subject.physical_address_bits = partition.properties.physical_address_bits;
-  subject.hides_invariant_tsc = partition.privileges.has(Privilege::kAccessTscInvariantControls) &&
-                                partition.tsc_invariant_control.load() == 0;
-  {
-    const machine::LockGuard guard(processor.hypervisor().communication_lock);
-    subject.vp_count = partition.vps.count() > 1 ? partition.vps.count() : 1;
-  }
-  subject.lp_count = processor.hypervisor().processor_count();
-  subject.extended_components = shown_components(processor.capabilities().extended_components,
-                                                 partition.properties.disabled_features);
-  subject.extended_area_bytes = processor.capabilities().extended_area_bytes;
-  subject.rdtscp = (processor.capabilities().controls.secondary & machine::vmx::kEnableRdtscp) != 0;
   return subject;
 }
 
-CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& vp) {
-  CpuidSubject subject = cpuid_subject(processor, vp.partition);
+/// What the processor's leaves depend on besides, how many there are apart.
+void add_processor(CpuidSubject& subject, LogicalProcessor& processor, const Partition& partition) {
+  const vtx::Capabilities& capabilities = processor.capabilities();
+  subject.disabled_features = &partition.properties.disabled_features;
+  subject.processors_per_socket = partition.properties.processors_per_socket;
+  subject.hides_invariant_tsc = partition.privileges.has(Privilege::kAccessTscInvariantControls) &&
+                                partition.tsc_invariant_control.load() == 0;
+  subject.extended_components =
+      shown_components(capabilities.extended_components, partition.properties.disabled_features);
+  subject.extended_area_bytes = capabilities.extended_area_bytes;
+  subject.rdtscp = (capabilities.controls.secondary & machine::vmx::kEnableRdtscp) != 0;
+}
+
+void add_count(CpuidSubject& subject, LogicalProcessor& processor, const Partition& partition) {
+  const machine::LockGuard guard(processor.hypervisor().communication_lock);
+  subject.vp_count = partition.vps.count() > 1 ? partition.vps.count() : 1;
+}
+
+}  // namespace
+
+CpuidSubject cpuid_subject(LogicalProcessor& processor, const Partition& partition) {
+  CpuidSubject subject = chosen_by_parent(partition);
+  add_processor(subject, processor, partition);
+  add_count(subject, processor, partition);
+  return subject;
+}
+
+CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& vp,
+                           std::uint32_t leaf) {
+  CpuidSubject subject = chosen_by_parent(vp.partition);
+  if (is_hypervisor_leaf(leaf)) {
+    return subject;
+  }
   subject.apic_id = vp.apic.id();
+  add_processor(subject, processor, vp.partition);
+  if (leaf == kCpuidProcessorFeatures || leaf == kCpuidTopology) {
+    add_count(subject, processor, vp.partition);
+  }
   return subject;
 }
 

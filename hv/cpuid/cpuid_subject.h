@@ -9,9 +9,11 @@ class LogicalProcessor;
 class Partition;
 class VirtualProcessor;
 
-/// For a virtual processor that runs here or is stopped. Takes the communication lock.
-[[nodiscard]] CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& vp);
-/// As its first virtual processor would answer.
+/// For a virtual processor that runs here or is stopped, and one leaf. Takes the communication lock
+/// for a leaf that depends on how many there are.
+[[nodiscard]] CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& vp,
+                                         std::uint32_t leaf);
+/// As its first virtual processor would answer. Takes the communication lock.
 [[nodiscard]] CpuidSubject cpuid_subject(LogicalProcessor& processor, const Partition& partition);
 
 /// What CPUID answers; reads the executing processor's own CPUID for its leaves.

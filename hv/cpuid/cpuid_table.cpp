@@ -218,7 +218,7 @@ CpuidResult visible_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::
       return {};
     case machine::x86::kCpuidExtendedState:
       return extended_state(subject, subleaf, result);
-    case 0xB:
+    case kCpuidTopology:
       return topology(subject, subleaf);
     case 0x8000'0001:
       result.edx = subject.rdtscp ? result.edx : (result.edx & ~kRdtscp);

@@ -20,7 +20,6 @@ struct CpuidSubject {
   const ProcessorFeatureBanks* disabled_features = nullptr;
   std::uint32_t apic_id = 0;
   std::uint32_t vp_count = 1;
-  std::uint32_t lp_count = 1;
   std::uint32_t processors_per_socket = kMaxVirtualProcessors;
   /// 0: as the processor has them.
   std::uint32_t physical_address_bits = 0;
@@ -37,6 +36,7 @@ struct CpuidSubject {
 };
 
 inline constexpr std::uint32_t kCpuidProcessorFeatures = 1;
+inline constexpr std::uint32_t kCpuidTopology = 0xB;
 
 /// Whether the leaf is one of the hypervisor's own.
 [[nodiscard]] constexpr bool is_hypervisor_leaf(std::uint32_t leaf) {

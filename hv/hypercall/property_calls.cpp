@@ -15,7 +15,9 @@ namespace {
 
 /// What a virtualization stack may count on (TLFS HV_PARTITION_PROPERTY_VMM_CAPABILITIES).
 constexpr VmmCapabilities kVmmCapabilities{
-    .bank_count = 1, .reserved = {}, .bits = VmmCapabilities::kAssignableSyntheticFeatures};
+    .bank_count = 1,
+    .reserved = {},
+    .bits = VmmCapabilities::kVpAffinity | VmmCapabilities::kAssignableSyntheticFeatures};
 
 /// Whether a property can be read, or written, in the partition's state.
 bool is_readable_in(PropertyChange change, PartitionState state) {
@@ -114,6 +116,80 @@ Status put_vmm_capabilities(CallContext& context, PartitionId id) {
   return context.put_output(kVmmCapabilities);
 }
 
+// --- Where a virtual processor may run -----------------------------------------------------------
+
+/// The virtual processor that an argument names, which must be of an active child: the root's are
+/// bound to their logical processors. Under the management lock.
+std::expected<VirtualProcessor*, Status> find_scheduled(CallContext& context, PartitionId id,
+                                                        std::uint32_t index) {
+  const auto target = find_active_target(context, id, SelfAllowed::kNever);
+  if (!target) {
+    return std::unexpected(target.error());
+  }
+  VirtualProcessor* const vp = (*target)->vp(VpIndex{index});
+  if (vp == nullptr) {
+    return std::unexpected(Status::kInvalidVpIndex);
+  }
+  return vp;
+}
+
+std::uint64_t all_processors(const Hypervisor& hypervisor) {
+  return ~0ull >> (kMaxLogicalProcessors - hypervisor.processor_count());
+}
+
+/// The argument's upper half: reserved, and the kind of object, which is the virtual processor.
+Status put_affinity(CallContext& context, const GetPartitionPropertyExInput& input) {
+  ProcessorSetValue value{.valid_banks = 1};
+  {
+    const machine::LockGuard guard(context.hypervisor.management_lock);
+    const auto vp =
+        find_scheduled(context, input.partition, static_cast<std::uint32_t>(input.argument));
+    if (!vp) {
+      return vp.error();
+    }
+    const machine::LockGuard scheduler_guard(context.hypervisor.scheduler_lock);
+    value.bank = (*vp)->affinity & all_processors(context.hypervisor);
+  }
+  return context.put_output(value);
+}
+
+/// The set in the variable header; kInvalidParameter, kPropertyValueOutOfRange.
+std::expected<std::uint64_t, Status> read_set(const CallContext& context) {
+  const std::uint32_t qwords = context.variable_qword_count();
+  const std::uint64_t all = all_processors(context.hypervisor);
+  if (qwords >= 1 && context.variable_qword(0) == ProcessorSetValue::kAll) {
+    return all;
+  }
+  if (qwords != 3 || context.variable_qword(0) != ProcessorSetValue::kSparse ||
+      context.variable_qword(1) != 1) {
+    return std::unexpected(Status::kInvalidParameter);
+  }
+  const std::uint64_t bank = context.variable_qword(2);
+  if (bank == 0 || (bank & ~all) != 0) {
+    return std::unexpected(Status::kPropertyValueOutOfRange);
+  }
+  return bank;
+}
+
+Status set_affinity(CallContext& context, const SetPartitionPropertyExInput& input) {
+  const auto set = read_set(context);
+  const std::uint64_t now = machine::read_tsc();
+  std::uint32_t nudged = kNoLp;
+  {
+    const machine::LockGuard guard(context.hypervisor.management_lock);
+    const auto vp = find_scheduled(context, input.partition, input.argument);
+    if (!vp || !set) {
+      return vp ? set.error() : vp.error();
+    }
+    const machine::LockGuard scheduler_guard(context.hypervisor.scheduler_lock);
+    nudged = context.hypervisor.scheduler.set_affinity(**vp, *set, now);
+  }
+  if (nudged != kNoLp) {
+    context.hypervisor.nudge(nudged);
+  }
+  return Status::kSuccess;
+}
+
 }  // namespace
 
 CallOutcome get_partition_property(CallContext& context) {
@@ -127,9 +203,12 @@ CallOutcome set_partition_property(CallContext& context) {
   return set_property(context, input.partition, input.property, input.value);
 }
 
-/// No property here takes an argument.
+/// A property of the partition takes no argument.
 CallOutcome get_partition_property_ex(CallContext& context) {
   const auto input = context.header<GetPartitionPropertyExInput>();
+  if (input.property == PartitionProperty::kVpSchedulingAffinity) {
+    return fail(put_affinity(context, input));
+  }
   if (input.argument != 0) {
     return fail(Status::kInvalidParameter);
   }
@@ -143,6 +222,9 @@ CallOutcome get_partition_property_ex(CallContext& context) {
 /// The value is the variable header.
 CallOutcome set_partition_property_ex(CallContext& context) {
   const auto input = context.header<SetPartitionPropertyExInput>();
+  if (input.property == PartitionProperty::kVpSchedulingAffinity) {
+    return fail(set_affinity(context, input));
+  }
   if (input.argument != 0 || context.variable_qword_count() != 1) {
     return fail(Status::kInvalidParameter);
   }

@@ -182,7 +182,7 @@ void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp) {
   machine::GuestRegisters& registers = vp.context.registers();
   const auto leaf = static_cast<std::uint32_t>(registers.rax);
   const auto subleaf = static_cast<std::uint32_t>(registers.rcx);
-  CpuidSubject subject = cpuid_subject(processor, vp);
+  CpuidSubject subject = cpuid_subject(processor, vp, leaf);
   if (leaf == kCpuidProcessorFeatures) {
     subject.os_xsave = (vtx::read_cr4() & x86::kCr4Osxsave) != 0;
   }

@@ -93,6 +93,18 @@ struct VmmCapabilities {
 static_assert(sizeof(VmmCapabilities) == 16);
 static_assert(offsetof(VmmCapabilities, bits) == 8);
 
+/// The value of VpSchedulingAffinity: logical processors, as a set of one bank.
+struct ProcessorSetValue {
+  /// The banks that the mask names, or all there are.
+  static constexpr std::uint64_t kSparse = 0;
+  static constexpr std::uint64_t kAll = 1;
+  std::uint64_t format = kSparse;
+  std::uint64_t valid_banks = 0;
+  std::uint64_t bank = 0;
+};
+static_assert(sizeof(ProcessorSetValue) == 24);
+static_assert(offsetof(ProcessorSetValue, bank) == 16);
+
 /// The value follows as the variable header.
 struct SetPartitionPropertyExInput {
   PartitionId partition{};

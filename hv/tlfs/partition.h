@@ -72,6 +72,8 @@ enum class PartitionProperty : std::uint32_t {
   kProcessorVirtualizationFeatures = 0x00080000,
   /// HvCallGetPartitionPropertyEx only.
   kVmmCapabilities = 0x00090007,
+  /// Of a virtual processor; the extended calls only.
+  kVpSchedulingAffinity = 0x10001000,
 };
 
 inline constexpr std::uint64_t kCpuReserveMax = 0x10000;

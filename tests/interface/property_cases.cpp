@@ -67,6 +67,20 @@ Status is_read_only(Property property) {
   return set_property(id, property, property_of(id, property));
 }
 
+Status set_affinity(PartitionId id, std::uint32_t vp, std::uint64_t bank) {
+  const hv::SetPartitionPropertyExInput input{id, Property::kVpSchedulingAffinity, 0, vp, 0};
+  const hv::ProcessorSetValue value{hv::ProcessorSetValue::kSparse, 1, bank};
+  machine::write_memory(kInputPage + sizeof(input), std::as_bytes(std::span(&value, 1)));
+  return call(HypercallControl(kSetEx).with_variable_header(3), input).status();
+}
+std::uint64_t affinity_of(PartitionId id, std::uint32_t vp) {
+  const hv::GetPartitionPropertyExInput input{id, Property::kVpSchedulingAffinity, 0, vp};
+  GUEST_CHECK(call(HypercallControl(kGetEx), input).status() == Status::kSuccess);
+  const auto value = output<hv::ProcessorSetValue>();
+  GUEST_CHECK(value.format == hv::ProcessorSetValue::kSparse && value.valid_banks == 1);
+  return value.bank;
+}
+
 constexpr Status kFine = Status::kSuccess;
 constexpr Status kRange = Status::kPropertyValueOutOfRange;
 constexpr Status kState = Status::kInvalidPartitionState;
@@ -169,6 +183,12 @@ constexpr CallCase kGetCases[] = {
      [] {
        const hv::GetPartitionPropertyExInput input{created_partition(), Property::kVmmCapabilities,
                                                    0, 0};
+       return call(HypercallControl(kGetEx), input).status();
+     }},
+    {kGetEx, "the processors of a VP that does not exist", Status::kInvalidVpIndex,
+     [] {
+       const hv::GetPartitionPropertyExInput input{make_child().id, Property::kVpSchedulingAffinity,
+                                                   0, 9};
        return call(HypercallControl(kGetEx), input).status();
      }},
     {kGetEx, "an argument that the property does not take", Status::kInvalidParameter,
@@ -367,6 +387,34 @@ constexpr CallCase kSetCases[] = {
     {kSet, "a child without the privilege", Status::kAccessDenied,
      [] { return set_property(kSelf, Property::kCpuWeight, 5); }, Caller::kChild},
 
+    {kSetEx, "the processors that a VP may run on: one of two", kFine,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(affinity_of(child.id, 0) == 3);
+       const Status status = set_affinity(child.id, 0, 2);
+       GUEST_CHECK(affinity_of(child.id, 0) == 2);
+       return status;
+     }},
+    {kSetEx, "the processors that a running VP may run on: all", kFine,
+     [] {
+       const Child child = make_child();
+       child_maker::start(child, 0);
+       GUEST_CHECK(set_affinity(child.id, 0, 1) == kFine);
+       const Status status = set_property_ex(child.id, Property::kVpSchedulingAffinity, 0, 1,
+                                             hv::ProcessorSetValue::kAll);
+       GUEST_CHECK(affinity_of(child.id, 0) == 3);
+       return status;
+     }},
+    {kSetEx, "no processor for a VP to run on", kRange,
+     [] { return set_affinity(make_child().id, 0, 0); }},
+    {kSetEx, "a processor that does not exist for a VP to run on", kRange,
+     [] { return set_affinity(make_child().id, 0, 4); }},
+    {kSetEx, "a set of processors of no known form", Status::kInvalidParameter,
+     [] { return set_property_ex(make_child().id, Property::kVpSchedulingAffinity, 0, 3, 7); }},
+    {kSetEx, "the processors of a VP that does not exist", Status::kInvalidVpIndex,
+     [] { return set_affinity(make_child().id, 5, 1); }},
+    {kSetEx, "the processors of the root's own VP", Status::kAccessDenied,
+     [] { return set_affinity(kSelf, 0, 1); }},
     {kSetEx, "a value of one quadword", kFine,
      [] {
        const PartitionId id = active_partition();
