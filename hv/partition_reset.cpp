@@ -66,8 +66,13 @@ void reset_processor(Hypervisor& hypervisor, VirtualProcessor& vp) {
   vp.suspend.startup = vp.index != VpIndex{0};
   vp.suspend.halt = false;
   vp.suspend.idle = false;
+  vp.suspend.flush = false;
+  vp.tlb_flush_inhibited = false;
   vp.halts = false;
   vp.pending_event = {};
+  vp.events_asked_for = false;
+  vp.records.pending_events = {};
+  vp.records.memory_types = {};
   vp.interrupt_window = false;
   vp.context.reset_state();
   vp.extended.reset();

@@ -16,9 +16,9 @@
 
 namespace hv {
 
-/// They share pages of the partition's pool, which return to it with destroy(). Whoever makes or ends
-/// a VP holds the management lock, and the communication lock for insert() and remove(); to look one
-/// up, either is enough.
+/// They share pages of the partition's pool, which return to it with destroy(). Whoever makes or
+/// ends a VP holds the management lock, and the communication lock for insert() and remove(); to
+/// look one up, either is enough.
 class VpTable {
  public:
   explicit VpTable(PagePool& pool) : pool_(&pool), records_(pool) {}

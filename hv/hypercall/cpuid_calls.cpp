@@ -10,22 +10,41 @@
 namespace hv::calls {
 namespace {
 
-/// Takes the management lock.
-std::expected<CpuidSubject, Status> find_subject(const CallContext& context, PartitionId id,
-                                                 VpIndex index) {
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto target = find_active_target(context, id, SelfAllowed::kNever);
-  if (!target) {
-    return std::unexpected(target.error());
+using Leaves = std::span<const CpuidLeaf>;
+using Values = std::span<CpuidValues>;
+
+/// Under the VP's lock.
+CpuidValues value_of(const VirtualProcessor& vp, const CpuidSubject& subject, const CpuidLeaf& leaf,
+                     bool with_registered) {
+  machine::CpuidResult answer = answer_cpuid(subject, leaf.leaf, leaf.subleaf);
+  const CpuidResultParameters* const registered =
+      with_registered ? vp.records.intercept_results.find_leaf(leaf.leaf, leaf.subleaf) : nullptr;
+  if (registered != nullptr) {
+    answer = apply(*registered, answer);
   }
-  VirtualProcessor* const vp = (*target)->vp(index);
+  return {answer.eax, answer.ebx, answer.ecx, answer.edx};
+}
+
+/// Takes the management lock.
+Status answer_all(const CallContext& context, const GetVpCpuidValuesInput& input, Leaves leaves,
+                  Values values) {
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_active_target(context, input.partition, SelfAllowed::kNever);
+  if (!target) {
+    return target.error();
+  }
+  VirtualProcessor* const vp = (*target)->vp(input.vp);
   if (vp == nullptr) {
-    return std::unexpected(Status::kInvalidVpIndex);
+    return Status::kInvalidVpIndex;
   }
   CpuidSubject subject = cpuid_subject(context.processor, **target);
+  const bool with_registered = (input.flags & GetVpCpuidValuesInput::kApplyRegistered) != 0;
   const machine::LockGuard vp_guard(vp->lock);
   subject.apic_id = vp->apic.id();
-  return subject;
+  for (std::size_t index = 0; index < leaves.size(); ++index) {
+    values[index] = value_of(*vp, subject, leaves[index], with_registered);
+  }
+  return Status::kSuccess;
 }
 
 }  // namespace
@@ -35,22 +54,18 @@ CallOutcome get_vp_cpuid_values(CallContext& context, std::uint32_t first, std::
   if ((input.flags & ~GetVpCpuidValuesInput::kKnownFlags) != 0 || input.reserved != 0) {
     return fail(Status::kInvalidParameter);
   }
-  const auto subject = find_subject(context, input.partition, input.vp);
-  if (!subject) {
-    return fail(subject.error());
-  }
   std::array<CpuidLeaf, kElementsAtOnce> leaves;
-  if (!context.fetch_elements(first, std::span(leaves).first(count))) {
+  const std::span<CpuidLeaf> asked = std::span(leaves).first(count);
+  if (!context.fetch_elements(first, asked)) {
     return CallOutcome::try_again();
   }
   std::array<CpuidValues, kElementsAtOnce> values;
-  for (std::uint32_t index = 0; index < count; ++index) {
-    const machine::CpuidResult answer =
-        answer_cpuid(*subject, leaves[index].leaf, leaves[index].subleaf);
-    values[index] = {answer.eax, answer.ebx, answer.ecx, answer.edx};
+  const std::span<CpuidValues> answers = std::span(values).first(count);
+  if (const Status status = answer_all(context, input, asked, answers);
+      status != Status::kSuccess) {
+    return fail(status);
   }
-  const Status written =
-      context.put_elements(first, std::span<const CpuidValues>(std::span(values).first(count)));
+  const Status written = context.put_elements(first, std::span<const CpuidValues>(answers));
   return {.status = written, .completed = written == Status::kSuccess ? count : 0};
 }
 

@@ -30,7 +30,7 @@ struct ProcessorShares {
   friend constexpr bool operator==(const ProcessorShares&, const ProcessorShares&) = default;
 };
 
-/// Packed: a partition and its first virtual processor share a page.
+/// Packed: two virtual processors share a page.
 class Schedulable {
  public:
   static constexpr std::uint32_t kDefaultWeight = ProcessorShares::kDefaultWeight;

@@ -43,7 +43,7 @@ std::optional<std::uint32_t> leaf_of(RegisterName name) {
 }
 
 RegisterValue leaf_value(VirtualProcessor& vp, std::uint32_t leaf) {
-  const CpuidSubject subject = cpuid_subject(this_processor(), vp);
+  const CpuidSubject subject = cpuid_subject(this_processor(), vp, leaf);
   const machine::CpuidResult result = answer_cpuid(subject, leaf, 0);
   return {result.eax | (static_cast<std::uint64_t>(result.ebx) << 32),
           result.ecx | (static_cast<std::uint64_t>(result.edx) << 32)};

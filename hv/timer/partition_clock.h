@@ -26,7 +26,10 @@ class PartitionClock {
   [[nodiscard]] bool is_stopped() const { return stopped_.load() != 0; }
 
   [[nodiscard]] std::uint64_t time_at(std::uint64_t tsc) const {
-    return stopped_.load() != 0 ? stopped_at_.load() : counter_.time_at(tsc) + offset_.load();
+    if (stopped_.load() != 0) {
+      return stopped_at_.load();
+    }
+    return counter_.time_at(tsc) + offset_.load();
   }
   /// As ReferenceClock's; the largest word for what does not come while it is stopped.
   [[nodiscard]] std::uint64_t ticks_until(std::uint64_t due_100ns, std::uint64_t tsc) const {

@@ -159,6 +159,13 @@ constexpr CallCase kCalls[] = {
        GUEST_CHECK(answers[1].ebx == hv::kVendorEbx);
        return result.status();
      }},
+    {kCode, "with the flags: nothing registered, so the same", Status::kSuccess,
+     [] {
+       const hv::HypercallResult result = values_of(partition_without_sse42(), 0, 3, kOne);
+       const auto answers = output<std::array<hv::CpuidValues, 2>>();
+       GUEST_CHECK(answers[0].eax == cpuid(kOne, 0).eax);
+       return result.status();
+     }},
     {kCode, "a flag that does not exist", Status::kInvalidParameter,
      [] { return values_of(partition_without_sse42(), 0, 4, kOne).status(); }},
     {kCode, "a VP that does not exist", Status::kInvalidVpIndex,
