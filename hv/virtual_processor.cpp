@@ -9,6 +9,16 @@ namespace hv {
 
 static_assert(sizeof(VirtualProcessor) <= machine::kPageSize);
 
+namespace {
+
+/// Behind the registers, in their page.
+VpStatistics& make_statistics(machine::Spn extended_state) {
+  std::byte* const page = machine::direct_map(extended_state);
+  return *std::construct_at(reinterpret_cast<VpStatistics*>(page + VpStatistics::kOffsetInPage));
+}
+
+}  // namespace
+
 VirtualProcessor::VirtualProcessor(Partition& its_partition, VpIndex its_index,
                                    const VpPages& its_pages)
     : partition(its_partition),
@@ -18,8 +28,7 @@ VirtualProcessor::VirtualProcessor(Partition& its_partition, VpIndex its_index,
           *std::construct_at(reinterpret_cast<VpRecords*>(machine::direct_map(its_pages.records)))),
       context(its_pages.vmcs),
       extended(its_pages.extended_state),
-      statistics(*std::construct_at(reinterpret_cast<VpStatistics*>(
-          machine::direct_map(its_pages.extended_state) + VpStatistics::kOffsetInPage))),
+      statistics(make_statistics(its_pages.extended_state)),
       synic(its_pages.message, its_pages.event_flags, its_pages.event_ring) {
   apic.reset(static_cast<std::uint32_t>(its_index));
   intercept_entry.owner = &intercept_owner;
