@@ -12,6 +12,7 @@ namespace x86 = machine::x86;
 
 constexpr std::uint32_t kMasked = 1u << 16;
 constexpr std::uint32_t kDeliveryMask = 7u << 8;
+constexpr std::uint32_t kLevelTriggered = 1u << 15;
 // Writable bits of the local vector table: vector and mask, and the delivery mode, trigger,
 // polarity and timer mode where the entry has them. Delivery status (12) and remote IRR (14) are
 // read-only.
@@ -446,6 +447,7 @@ std::optional<InterruptCommand> LocalApic::local_interrupt(std::uint32_t pin) co
   command.delivery = static_cast<InterruptDelivery>((entry & kDeliveryMask) >> 8);
   command.vector = static_cast<std::uint8_t>(entry);
   command.shorthand = DestinationShorthand::kSelf;
+  command.level = command.delivery == InterruptDelivery::kFixed && (entry & kLevelTriggered) != 0;
   return command;
 }
 

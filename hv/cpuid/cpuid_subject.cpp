@@ -32,6 +32,7 @@ CpuidSubject chosen_by_parent(const Partition& partition) {
 /// What the processor's leaves depend on besides, how many there are apart.
 void add_processor(CpuidSubject& subject, LogicalProcessor& processor, const Partition& partition) {
   const vtx::Capabilities& capabilities = processor.capabilities();
+  subject.may_be_x2apic = may_use_x2apic(partition);
   subject.disabled_features = &partition.properties.disabled_features;
   subject.processors_per_socket = partition.properties.processors_per_socket;
   subject.hides_invariant_tsc = partition.privileges.has(Privilege::kAccessTscInvariantControls) &&
@@ -63,6 +64,7 @@ CpuidSubject cpuid_subject(LogicalProcessor& processor, const VirtualProcessor& 
     return subject;
   }
   subject.apic_id = vp.apic.id();
+  subject.has_apic = vp.apic.mode() != ApicMode::kDisabled;
   add_processor(subject, processor, vp.partition);
   if (leaf == kCpuidProcessorFeatures || leaf == kCpuidTopology) {
     add_count(subject, processor, vp.partition);

@@ -27,6 +27,7 @@ constexpr std::uint32_t kFma = 1u << 12;
 constexpr std::uint32_t kPdcm = 1u << 15;
 constexpr std::uint32_t kPcid = 1u << 17;
 constexpr std::uint32_t kX2Apic = 1u << 21;
+constexpr std::uint32_t kApic = 1u << 9;  // in EDX
 constexpr std::uint32_t kTscDeadline = 1u << 24;
 constexpr std::uint32_t kXsave = 1u << 26;
 constexpr std::uint32_t kOsXsave = 1u << 27;
@@ -73,6 +74,9 @@ CpuidResult features(const CpuidSubject& subject) {
   result.ebx = static_cast<std::uint32_t>(subject.privileges.bits() >> 32);
   result.edx = FeaturesEdx::kSintPolling | FeaturesEdx::kGuestCrashMsrs |
                FeaturesEdx::kXmmHypercallInput | FeaturesEdx::kHypercallMsrLock;
+  if ((subject.synthetic_features & SyntheticFeatures::kExtendedGvaRanges) != 0) {
+    result.edx |= FeaturesEdx::kExtendedGvaRanges;
+  }
   if (subject.privileges.has(Privilege::kFastHypercallOutput)) {
     result.edx |= FeaturesEdx::kXmmHypercallOutput;
   }
@@ -127,7 +131,8 @@ CpuidResult leaf_1(const CpuidSubject& subject, CpuidResult result) {
   const std::uint32_t in_package = package_size(subject);
   result.ebx =
       (result.ebx & 0xFF00) | (subject.apic_id << 24) | (std::bit_ceil(in_package) & 0xFF) << 16;
-  result.ecx = (result.ecx & ~kHiddenEcx) | kX2Apic;
+  result.ecx = (result.ecx & ~kHiddenEcx) | (subject.may_be_x2apic ? kX2Apic : 0);
+  result.edx &= subject.has_apic ? ~0u : ~kApic;
   result.ecx = is_enlightened(subject) ? (result.ecx | kCpuidHypervisorPresent)
                                        : (result.ecx & ~kCpuidHypervisorPresent);
   if ((subject.extended_components & machine::x86::kXcr0Avx) == 0) {

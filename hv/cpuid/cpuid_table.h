@@ -23,6 +23,9 @@ struct CpuidSubject {
   std::uint32_t processors_per_socket = kMaxVirtualProcessors;
   /// 0: as the processor has them.
   std::uint32_t physical_address_bits = 0;
+  /// The local APIC: may become an x2APIC, and is not disabled.
+  bool may_be_x2apic = true;
+  bool has_apic = true;
   /// RDTSCP is enabled for guests.
   bool rdtscp = false;
   /// The partition may choose whether its TSC counts as invariant, and has not.

@@ -121,6 +121,11 @@ CallOutcome assert_virtual_interrupt(CallContext& context) {
   if (!target) {
     return fail(target.error());
   }
+  const auto* const rule =
+      find_rule(static_cast<VirtualInterruptType>(input.control & 0xFFFF'FFFF));
+  if (rule->pin) {
+    return fail(signal_local_pin(context.hypervisor, **target, *rule->pin, *command));
+  }
   if (command->delivery == InterruptDelivery::kExtInt) {
     return fail(assert_external_interrupt(context.hypervisor, **target, *command));
   }

@@ -16,23 +16,48 @@ namespace hv::calls {
 namespace {
 
 bool are_legal(std::uint64_t flags, bool list) {
-  // The extended range form is not offered; a list names pages, global or not.
-  const std::uint64_t refused =
-      FlushFlags::kExtendedRanges | (list ? FlushFlags::kNonGlobalOnly : 0);
+  // A list names pages, global or not, in either form; a space has no ranges.
+  const std::uint64_t refused = list ? FlushFlags::kNonGlobalOnly : FlushFlags::kExtendedRanges;
   return (flags & ~FlushFlags::kMask) == 0 && (flags & refused) == 0;
 }
 
-CallOutcome flush(CallContext& context, std::uint64_t flags, bool list) {
+/// If the parent of one of them holds a translation, the caller waits until it does not: true. Who
+/// lets the translation go holds the communication lock, too, when it looks for those that wait.
+bool waits_for_translation(CallContext& context, std::uint64_t vps) {
+  const machine::LockGuard guard(context.hypervisor.communication_lock);
+  bool waits = false;
+  for (VirtualProcessor* vp : context.caller.vps) {
+    if (vp != nullptr && vp != &context.vp &&
+        ((vps >> static_cast<std::uint32_t>(vp->index)) & 1) != 0) {
+      const machine::LockGuard vp_guard(vp->lock);
+      waits = waits || vp->tlb_flush_inhibited;
+    }
+  }
+  if (waits) {
+    const machine::LockGuard vp_guard(context.vp.lock);
+    context.vp.suspend.flush = true;
+    context.vp.changed = true;
+  }
+  return waits;
+}
+
+/// `vps`: a bit for each VP index.
+CallOutcome flush(CallContext& context, std::uint64_t flags, bool list, std::uint64_t vps) {
   if (!are_legal(flags, list)) {
     return fail(Status::kInvalidParameter);
+  }
+  const bool all = (flags & FlushFlags::kAllProcessors) != 0;
+  if (waits_for_translation(context, all ? ~std::uint64_t{0} : vps)) {
+    return CallOutcome::try_again();
   }
   context.hypervisor.flush_guest_tlbs();
   return {};
 }
 
-CallOutcome flush_list(CallContext& context, std::uint64_t flags, std::uint32_t count) {
-  CallOutcome outcome = flush(context, flags, true);
-  outcome.completed = outcome.status == Status::kSuccess ? count : 0;
+CallOutcome flush_list(CallContext& context, std::uint64_t flags, std::uint64_t vps,
+                       std::uint32_t count) {
+  CallOutcome outcome = flush(context, flags, true, vps);
+  outcome.completed = outcome.status == Status::kSuccess && !outcome.again ? count : 0;
   return outcome;
 }
 
@@ -60,23 +85,25 @@ bool is_zero(std::uint8_t vtl, const std::array<std::uint8_t, 3>& reserved) {
 }  // namespace
 
 CallOutcome flush_address_space(CallContext& context) {
-  return flush(context, context.header<FlushVirtualAddressSpaceInput>().flags, false);
+  const auto input = context.header<FlushVirtualAddressSpaceInput>();
+  return flush(context, input.flags, false, input.processor_mask);
 }
 
 CallOutcome flush_address_list(CallContext& context, std::uint32_t, std::uint32_t count) {
-  return flush_list(context, context.header<FlushVirtualAddressSpaceInput>().flags, count);
+  const auto input = context.header<FlushVirtualAddressSpaceInput>();
+  return flush_list(context, input.flags, input.processor_mask, count);
 }
 
 CallOutcome flush_address_space_ex(CallContext& context) {
   const auto input = context.header<FlushVirtualAddressSpaceExInput>();
   const auto set = decode_vp_set(context, input.processors);
-  return set ? flush(context, input.flags, false) : fail(set.error());
+  return set ? flush(context, input.flags, false, *set) : fail(set.error());
 }
 
 CallOutcome flush_address_list_ex(CallContext& context, std::uint32_t, std::uint32_t count) {
   const auto input = context.header<FlushVirtualAddressSpaceExInput>();
   const auto set = decode_vp_set(context, input.processors);
-  return set ? flush_list(context, input.flags, count) : fail(set.error());
+  return set ? flush_list(context, input.flags, *set, count) : fail(set.error());
 }
 
 CallOutcome send_synthetic_cluster_ipi(CallContext& context) {

@@ -349,6 +349,32 @@ bool send_interrupt(Hypervisor& hypervisor, Partition& partition, const Interrup
   return deliver_to_destinations(hypervisor, partition, nullptr, command);
 }
 
+Status signal_local_pin(Hypervisor& hypervisor, Partition& partition, std::uint32_t pin,
+                        const InterruptCommand& command) {
+  Status status = Status::kInvalidVpIndex;
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  for (VirtualProcessor* target : partition.vps) {
+    if (target == nullptr || !is_destination(nullptr, *target, command)) {
+      continue;
+    }
+    std::optional<InterruptCommand> meant;
+    {
+      const machine::LockGuard vp_guard(target->lock);
+      meant = target->apic.local_interrupt(pin);
+    }
+    Status signalled = Status::kSuccess;
+    if (meant && meant->delivery == InterruptDelivery::kExtInt) {
+      const auto vector = command.deassert ? std::nullopt : std::optional(command.vector);
+      signalled = assert_external(hypervisor, *target, vector);
+    } else if (meant && (meant->level || !command.deassert)) {
+      meant->deassert = command.deassert;
+      deliver_command(hypervisor, *target, *meant);
+    }
+    status = status == Status::kAcknowledged ? status : signalled;
+  }
+  return status;
+}
+
 Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,
                        std::optional<std::uint8_t> vector) {
   {

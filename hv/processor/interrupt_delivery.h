@@ -50,6 +50,13 @@ void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
 [[nodiscard]] bool send_interrupt(Hypervisor& hypervisor, Partition& partition,
                                   const InterruptCommand& command);
 
+/// A parent's signal at LINT0 or LINT1 of the local APICs that the command addresses: each does
+/// what its local vector table says, and nothing where the pin is masked. The command's vector is
+/// what an ExtINT comes with. kInvalidVpIndex: it addresses none; kAcknowledged as in
+/// assert_external(). Takes the communication lock.
+[[nodiscard]] Status signal_local_pin(Hypervisor& hypervisor, Partition& partition,
+                                      std::uint32_t pin, const InterruptCommand& command);
+
 /// The line of a child's external interrupt, or no line: it passes the local APIC by.
 /// kAcknowledged: the child took one that was not cleared since. Takes the VP's lock.
 [[nodiscard]] Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,

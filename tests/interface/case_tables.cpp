@@ -31,14 +31,18 @@ std::span<const std::span<const CallCase>> call_tables() {
       translation_call_cases(),
       system_call_cases(),
       statistics_call_cases(),
+      flush_call_cases(),
+      ipi_call_cases(),
+      interrupt_call_cases(),
   };
   return tables;
 }
 
 std::span<const std::span<const MsrCase>> msr_tables() {
   static const std::array tables{
-      hypercall_msr_cases(), time_msr_cases(), other_msr_cases(), privilege_msr_cases(),
-      synic_msr_cases(),     sint_msr_cases(), timer_msr_cases(), statistics_msr_cases(),
+      hypercall_msr_cases(), time_msr_cases(),       other_msr_cases(),
+      privilege_msr_cases(), synic_msr_cases(),      sint_msr_cases(),
+      timer_msr_cases(),     statistics_msr_cases(), apic_msr_cases(),
   };
   return tables;
 }

@@ -43,4 +43,9 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> statistics_call_cases();
 [[nodiscard]] std::span<const MsrCase> statistics_msr_cases();
 
+[[nodiscard]] std::span<const CallCase> flush_call_cases();
+[[nodiscard]] std::span<const CallCase> ipi_call_cases();
+[[nodiscard]] std::span<const CallCase> interrupt_call_cases();
+[[nodiscard]] std::span<const MsrCase> apic_msr_cases();
+
 }  // namespace interface_test

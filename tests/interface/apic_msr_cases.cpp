@@ -1,0 +1,142 @@
+// The MSRs of the local APIC: the synthetic ones (TLFS "Synthetic MSRs for Interrupt Control") and
+// the architecture's (SDM vol. 3 chapter 10).
+#include "hv/hypervisor_limits.h"
+#include "machine/machine.h"
+#include "machine/x86.h"
+#include "tests/hv/test_kernel.h"
+#include "tests/interface/case_tables.h"
+#include "tests/interface/partition_steps.h"
+
+namespace interface_test {
+namespace {
+
+using namespace test_kernel;
+namespace x86 = machine::x86;
+constexpr MsrOutcome kWorks = MsrOutcome::kWorks;
+constexpr MsrOutcome kFaults = MsrOutcome::kFaults;
+
+constexpr std::uint8_t kVector = 0x77;
+constexpr machine::Gpa kAssistPage{0x40'6000};
+constexpr std::uint64_t kX2ApicBase =
+    0xFEE0'0000 | x86::kApicBaseBsp | x86::kApicBaseEnable | x86::kApicBaseX2ApicEnable;
+
+/// The handler leaves its interrupt in service.
+void take_interrupt() {
+  machine::set_interrupt_handler(kVector, [](const machine::InterruptFrame&) {});
+  machine::write_msr(x86::kX2ApicSelfIpi, kVector);
+  machine::enable_interrupts();
+  static_cast<void>(machine::disable_interrupts());
+}
+bool is_set(std::uint32_t first_msr) {
+  return ((machine::read_msr(first_msr + kVector / 32) >> (kVector % 32)) & 1) != 0;
+}
+
+/// A child without the privilege AccessIntrCtrlRegs.
+void take_privilege(hv::PartitionId child) {
+  constexpr auto kRegisters = static_cast<std::uint64_t>(hv::Privilege::kAccessIntrCtrlRegs);
+  GUEST_CHECK(set_property(child, hv::PartitionProperty::kPrivilegeFlags,
+                           hv::kGuestPrivilegeBits & ~kRegisters) == hv::Status::kSuccess);
+}
+
+constexpr MsrCase kCases[] = {
+    {hv::kMsrEoi, "a write ends the interrupt in service", kWorks,
+     [] {
+       take_interrupt();
+       GUEST_CHECK(is_set(x86::kX2ApicIsr0));
+       const MsrOutcome outcome = write(hv::kMsrEoi, 0x1234);
+       GUEST_CHECK(!is_set(x86::kX2ApicIsr0));
+       return outcome;
+     }},
+    {hv::kMsrEoi, "a write with nothing in service", kWorks, [] { return write(hv::kMsrEoi, 0); }},
+    {hv::kMsrEoi, "a read", kFaults, [] { return read(hv::kMsrEoi); }},
+    {hv::kMsrEoi, "a write to the upper half", kFaults,
+     [] { return write(hv::kMsrEoi, 1ull << 32); }},
+    {hv::kMsrEoi, "a child without the privilege", kFaults, [] { return write(hv::kMsrEoi, 0); },
+     Caller::kChild, nullptr, nullptr, take_privilege},
+
+    {hv::kMsrIcr, "a write sends an IPI, its destination in 63:56", kWorks,
+     [] {
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrIcr, kVector);
+       GUEST_CHECK(is_set(x86::kX2ApicIrr0));
+       return outcome;
+     }},
+    {hv::kMsrIcr, "a destination that is nobody's", kWorks,
+     [] {
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrIcr, (5ull << 56) | kVector);
+       GUEST_CHECK(!is_set(x86::kX2ApicIrr0));
+       return outcome;
+     }},
+    {hv::kMsrIcr, "a reserved bit", kFaults, [] { return write(hv::kMsrIcr, 1u << 20); }},
+    {hv::kMsrIcr, "a child without the privilege", kFaults, [] { return read(hv::kMsrIcr); },
+     Caller::kChild, nullptr, nullptr, take_privilege},
+
+    {hv::kMsrTpr, "a priority, which is the APIC's", kWorks,
+     [] {
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrTpr, 0x5F);
+       GUEST_CHECK(machine::read_msr(x86::kX2ApicTpr) == 0x5F);
+       return outcome;
+     }},
+    {hv::kMsrTpr, "more than 8 bits", kFaults, [] { return write(hv::kMsrTpr, 0x100); }},
+    {hv::kMsrTpr, "a child without the privilege", kFaults, [] { return read(hv::kMsrTpr); },
+     Caller::kChild, nullptr, nullptr, take_privilege},
+
+    {hv::kMsrVpAssistPage, "a page, which then lies over the guest's", kWorks,
+     [] {
+       machine::store_u32(kAssistPage, 7);
+       const MsrOutcome outcome = write_and_read_back(
+           hv::kMsrVpAssistPage, hv::OverlayPageRegister(kAssistPage.page(), true).value());
+       GUEST_CHECK(machine::load_u32(kAssistPage) == 0);
+       GUEST_CHECK(write(hv::kMsrVpAssistPage, 0) == kWorks);
+       GUEST_CHECK(machine::load_u32(kAssistPage) == 7);
+       return outcome;
+     }},
+    {hv::kMsrVpAssistPage, "a page beyond the GPA space, which nobody sees", kWorks,
+     [] { return write_and_read_back(hv::kMsrVpAssistPage, ~0xFFEull); }},
+    {hv::kMsrVpAssistPage, "a child without the privilege", kFaults,
+     [] { return read(hv::kMsrVpAssistPage); }, Caller::kChild, nullptr, nullptr, take_privilege},
+
+    {x86::kMsrApicBase, "what it is", kWorks,
+     [] { return write_and_read_back(x86::kMsrApicBase, kX2ApicBase); }},
+    {x86::kMsrApicBase, "disabled", kWorks,
+     [] {
+       return write_and_read_back(
+           x86::kMsrApicBase, kX2ApicBase & ~(x86::kApicBaseEnable | x86::kApicBaseX2ApicEnable));
+     }},
+    {x86::kMsrApicBase, "from x2APIC to xAPIC", kFaults,
+     [] { return write(x86::kMsrApicBase, kX2ApicBase & ~x86::kApicBaseX2ApicEnable); }},
+    {x86::kMsrApicBase, "x2APIC but disabled", kFaults,
+     [] { return write(x86::kMsrApicBase, kX2ApicBase & ~x86::kApicBaseEnable); }},
+    {x86::kMsrApicBase, "another page", kFaults,
+     [] { return write(x86::kMsrApicBase, kX2ApicBase + 0x1000); }},
+    {x86::kMsrApicBase, "a reserved bit", kFaults,
+     [] { return write(x86::kMsrApicBase, kX2ApicBase | 1); }},
+
+    {x86::kX2ApicFirst, "the vector table for corrected machine checks", kWorks,
+     [] { return write_and_read_back(x86::kX2ApicLvtCmci, 0x10055); }},
+    {x86::kX2ApicFirst, "a divide value of the timer", kWorks,
+     [] { return write_and_read_back(x86::kX2ApicTimerDivide, 0xB); }},
+    {x86::kX2ApicFirst, "a read-only register", kFaults,
+     [] { return write(x86::kX2ApicVersion, 0); }},
+    {x86::kX2ApicFirst, "a register that x2APICs do not have", kFaults,
+     [] { return read(x86::kX2ApicFirst + 0xE); }},
+    {x86::kX2ApicFirst, "a reserved bit of a vector table", kFaults,
+     [] { return write(x86::kX2ApicLvtTimer, 1u << 19); }},
+
+    {x86::kMsrTscDeadline, "a deadline, in that mode of the timer", kWorks,
+     [] {
+       machine::write_msr(x86::kX2ApicLvtTimer, x86::kLvtTimerTscDeadline | kVector);
+       return write_and_read_back(x86::kMsrTscDeadline, ~1ull);
+     }},
+    {x86::kMsrTscDeadline, "a deadline in another mode, which is ignored", kWorks,
+     [] {
+       const MsrOutcome outcome = write(x86::kMsrTscDeadline, 1);
+       GUEST_CHECK(machine::read_msr(x86::kMsrTscDeadline) == 0);
+       return outcome;
+     }},
+};
+
+}  // namespace
+
+std::span<const MsrCase> apic_msr_cases() { return kCases; }
+
+}  // namespace interface_test
