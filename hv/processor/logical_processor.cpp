@@ -134,6 +134,10 @@ VirtualProcessor* LogicalProcessor::choose_next(VirtualProcessor* leaving, bool 
   }
   wake_expired(now);
   Schedulable* const next = scheduler.pick(index_, now);
+  const std::uint32_t idle = scheduler.idle_for_waiting(now);
+  if (idle != kNoLp) {
+    hypervisor_.nudge(idle);
+  }
   plan_service(now);
   note_busy(next != nullptr, now);
   publish_statistics(*this, now);

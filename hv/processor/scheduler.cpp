@@ -205,6 +205,19 @@ Schedulable* Scheduler::pick(std::uint32_t lp, std::uint64_t now) {
   return next;
 }
 
+std::uint32_t Scheduler::idle_for_waiting(std::uint64_t now) {
+  if (shared_.head() == nullptr) {
+    return kNoLp;
+  }
+  for (std::uint32_t lp = 0; lp < lp_count_; ++lp) {
+    if (slots_[lp].idle && best(lp, now) != nullptr) {
+      slots_[lp].idle = false;
+      return lp;
+    }
+  }
+  return kNoLp;
+}
+
 std::uint32_t Scheduler::put_down(std::uint32_t lp, std::uint64_t now, bool runnable) {
   Slot& slot = slots_[lp];
   INVARIANT(slot.current != nullptr);

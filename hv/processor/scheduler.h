@@ -32,6 +32,10 @@ class Scheduler {
   /// The next one to run on `lp`, now running; null leaves the processor idle.
   [[nodiscard]] Schedulable* pick(std::uint32_t lp, std::uint64_t now);
 
+  /// A processor that idles while somebody waits whom it may run, or kNoLp: to be asked after each
+  /// pick, because the one picked need not be the one for whom the processor was woken.
+  [[nodiscard]] std::uint32_t idle_for_waiting(std::uint64_t now);
+
   /// Ends the run of the current one of `lp`, which stays ready if `runnable` or woken meanwhile.
   /// Returns another logical processor that could take it over, or kNoLp. Stopped with a wake
   /// pending, it has a deadline already if it needs one.

@@ -70,9 +70,13 @@ class Machine {
     std::uint64_t service_at = 0;
   };
 
+  void pick(std::uint32_t lp) {
+    static_cast<void>(scheduler.pick(lp, now));
+    nudge(scheduler.idle_for_waiting(now));
+  }
   void put_down(std::uint32_t lp, bool runnable) {
     nudge(scheduler.put_down(lp, now, runnable));
-    static_cast<void>(scheduler.pick(lp, now));
+    pick(lp);
     plan(lp);
   }
   void plan(std::uint32_t lp) {
@@ -87,7 +91,7 @@ class Machine {
       nudge(scheduler.wake(*expired, now));
     }
     if (scheduler.current(lp) == nullptr) {
-      static_cast<void>(scheduler.pick(lp, now));
+      pick(lp);
     } else if (scheduler.should_yield(lp, now)) {
       put_down(lp, true);
     }
@@ -323,6 +327,23 @@ void act(Machine& machine) {
 }
 
 }  // namespace
+
+TEST_CASE("one whose processor is taken by another goes to a processor that idles",
+          "[hv][scheduler]") {
+  Machine machine(2);
+  Schedulable& bound = machine.add();
+  Schedulable& free = machine.add();
+  free.lp = 0;
+  machine.nudge(machine.scheduler.set_affinity(bound, 1, machine.now));
+  machine.step(1);
+  machine.wake(free);  // for which processor 0 is woken
+  bound.urgent = true;
+  machine.wake(bound);  // and which takes this one
+  machine.step(1);
+  machine.step(0);
+  CHECK(bound.state == RunState::kRunning);
+  CHECK(free.state == RunState::kRunning);
+}
 
 TEST_CASE("nobody is lost, whatever is done to virtual processors at whatever moment",
           "[hv][scheduler]") {

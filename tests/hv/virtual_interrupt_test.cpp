@@ -192,9 +192,8 @@ void root_with_bad_requests() {
   GUEST_CHECK(line.edge(VirtualInterruptType::kFixed, 15) == kBad);
   GUEST_CHECK(line.edge(VirtualInterruptType::kFixed, Input::kDeassert) == kBad);
   GUEST_CHECK(line.edge(VirtualInterruptType::kExtInt, 0x100) == kBad);
-  for (const auto type : {VirtualInterruptType::kSmi, VirtualInterruptType::kRemoteRead,
-                          VirtualInterruptType::kLocalInt0, VirtualInterruptType::kLocalInt1,
-                          VirtualInterruptType{10}}) {
+  for (const auto type :
+       {VirtualInterruptType::kSmi, VirtualInterruptType::kRemoteRead, VirtualInterruptType{10}}) {
     GUEST_CHECK(line.edge(type, 0) == kBad);
   }
   GUEST_CHECK(line.to(1, VirtualInterruptType::kFixed) == Status::kInvalidVpIndex);

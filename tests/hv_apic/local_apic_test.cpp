@@ -384,3 +384,148 @@ TEST_CASE("no register write breaks a promise, and a fault changes nothing", "[h
     }
   });
 }
+
+TEST_CASE("modes change only as the manual says, and being disabled forgets everything",
+          "[hv][apic]") {
+  using hv::ApicMode;
+  const auto in_mode = [](ApicMode mode) {
+    LocalApic apic;
+    apic.reset(3);
+    if (mode != ApicMode::kXapic) {
+      REQUIRE(apic.set_mode(mode));
+    }
+    return apic;
+  };
+  constexpr std::array kModes = {ApicMode::kDisabled, ApicMode::kXapic, ApicMode::kX2Apic};
+  for (const ApicMode from : kModes) {
+    for (const ApicMode to : kModes) {
+      LocalApic apic = in_mode(from);
+      const bool legal = !(from == ApicMode::kX2Apic && to == ApicMode::kXapic) &&
+                         !(from == ApicMode::kDisabled && to == ApicMode::kX2Apic);
+      CHECK(apic.set_mode(to) == legal);
+      CHECK(apic.mode() == (legal ? to : from));
+    }
+  }
+  Enabled enabled;
+  CHECK(enabled.write(x86::kX2ApicTpr, 0x20) == Kind::kDone);
+  CHECK(enabled.apic.request(0x41));
+  REQUIRE(enabled.apic.set_mode(ApicMode::kX2Apic));
+  CHECK(enabled.read(x86::kX2ApicTpr) == 0x20);
+  CHECK(enabled.apic.any_requested());
+  REQUIRE(enabled.apic.set_mode(ApicMode::kDisabled));
+  CHECK_FALSE(enabled.apic.request(0x41));
+  CHECK_FALSE(enabled.apic.any_requested());
+  CHECK_FALSE(enabled.apic.is_addressed_by({InterruptDestination::kBroadcast, false}));
+  REQUIRE(enabled.apic.set_mode(ApicMode::kXapic));
+  CHECK_FALSE(enabled.apic.software_enabled());
+  CHECK(enabled.read(x86::kX2ApicTpr) == 0);
+  CHECK(enabled.apic.id() == 0x12);
+}
+
+TEST_CASE("INIT leaves the mode as it is", "[hv][apic]") {
+  Enabled enabled;
+  REQUIRE(enabled.apic.set_mode(hv::ApicMode::kX2Apic));
+  enabled.apic.init();
+  CHECK(enabled.apic.mode() == hv::ApicMode::kX2Apic);
+}
+
+TEST_CASE("an xAPIC's logical destination is a bit of eight, or of four in a cluster",
+          "[hv][apic]") {
+  Enabled enabled;
+  const auto set = [&](std::uint32_t format, std::uint32_t logical) {
+    CHECK(enabled.apic.write_page(0xE0, 4, format, 0).kind == Kind::kDone);
+    CHECK(enabled.apic.write_page(0xD0, 4, logical, 0).kind == Kind::kDone);
+  };
+  set(0xFFFF'FFFF, 0x0400'0000);
+  CHECK(enabled.apic.is_addressed_by({0x04, true}));
+  CHECK(enabled.apic.is_addressed_by({0x0C, true}));
+  CHECK_FALSE(enabled.apic.is_addressed_by({0x03, true}));
+  CHECK(enabled.apic.is_addressed_by({0xFF, true}));
+  set(0x0FFF'FFFF, 0x2400'0000);  // cluster 2, bit 2
+  CHECK(enabled.apic.is_addressed_by({0x24, true}));
+  CHECK(enabled.apic.is_addressed_by({0x2F, true}));
+  CHECK_FALSE(enabled.apic.is_addressed_by({0x14, true}));
+  CHECK_FALSE(enabled.apic.is_addressed_by({0x2B, true}));
+  CHECK(enabled.apic.is_addressed_by({0xFF, true}));
+  CHECK(enabled.apic.is_addressed_by({0x12, false}));
+  CHECK(enabled.apic.read_page(0xE0, 4, 0) == 0x0FFF'FFFF);
+  CHECK(enabled.apic.read_page(0xD0, 4, 0) == 0x2400'0000);
+}
+
+TEST_CASE("the page's command has its destination in a register of its own", "[hv][apic]") {
+  Enabled enabled;
+  CHECK(enabled.apic.write_page(0x310, 4, 0x0300'0000, 0).kind == Kind::kDone);
+  const ApicWriteOutcome sent = enabled.apic.write_page(0x300, 4, 0xFFF0'0841, 0);
+  CHECK(sent.kind == Kind::kSendInterrupt);  // reserved bits do not count
+  CHECK(sent.command.destination.id == 3);
+  CHECK(sent.command.destination.logical);
+  CHECK(enabled.apic.read_page(0x310, 4, 0) == 0x0300'0000);
+  CHECK(enabled.apic.write_page(0x310, 4, 0xFF00'0000, 0).kind == Kind::kDone);
+  CHECK(enabled.apic.write_page(0x300, 4, 0x41, 0).command.destination.id ==
+        InterruptDestination::kBroadcast);
+}
+
+TEST_CASE("an error's interrupt comes once, until the ESR is written", "[hv][apic]") {
+  Enabled enabled;
+  CHECK(enabled.write(x86::kX2ApicLvtError, 0x61) == Kind::kDone);
+  CHECK(enabled.apic.read_page(0x3F0, 4, 0) == 0);
+  CHECK(enabled.take() == 0x61);
+  static_cast<void>(enabled.apic.end_of_interrupt());
+  CHECK(enabled.apic.read_page(0x400, 4, 0) == 0);
+  CHECK_FALSE(enabled.take());
+  CHECK(enabled.write(x86::kX2ApicEsr, 0) == Kind::kDone);
+  CHECK(enabled.read(x86::kX2ApicEsr) == 1u << 7);
+  CHECK_FALSE(enabled.apic.request(3));
+  CHECK(enabled.take() == 0x61);
+}
+
+TEST_CASE("with the broadcast of EOIs suppressed nobody is told of a level's end", "[hv][apic]") {
+  Enabled enabled;
+  CHECK(enabled.write(x86::kX2ApicSvr, 0x11FF) == Kind::kDone);
+  CHECK(enabled.apic.request(0x41, Trigger::kLevel));
+  CHECK(enabled.take() == 0x41);
+  CHECK_FALSE(enabled.apic.write(x86::kX2ApicEoi, 0, 0).level_vector);
+}
+
+TEST_CASE("every divide value counts at its rate", "[hv][apic]") {
+  constexpr std::array<std::pair<std::uint32_t, std::uint64_t>, 8> kDivisors = {
+      {{0, 2}, {1, 4}, {2, 8}, {3, 16}, {8, 32}, {9, 64}, {10, 128}, {11, 1}}};
+  for (const auto& [configuration, divisor] : kDivisors) {
+    Enabled enabled;
+    CHECK(enabled.write(x86::kX2ApicTimerDivide, configuration) == Kind::kTimerChanged);
+    CHECK(enabled.write(x86::kX2ApicLvtTimer, 0x40) == Kind::kTimerChanged);
+    CHECK(enabled.write(x86::kX2ApicTimerInitialCount, 100, 1000) == Kind::kTimerChanged);
+    CHECK(enabled.apic.timer_deadline() == 1000 + 100 * divisor);
+  }
+}
+
+TEST_CASE("the page and the MSRs show the same registers, and no access to the page faults",
+          "[hv][apic]") {
+  rc::prop("any accesses", [] {
+    Enabled system;
+    std::uint64_t tsc = 0;
+    for (int step = 0; step < 60; ++step) {
+      const auto offset = *rc::gen::oneOf(
+          rc::gen::inRange(0u, 0x1000u),
+          rc::gen::map(rc::gen::inRange(0u, 0x40u), [](std::uint32_t n) { return n * 16; }));
+      const auto size = *rc::gen::element(1u, 2u, 4u, 4u, 4u, 8u);
+      if (*rc::gen::arbitrary<bool>()) {
+        const auto value = *rc::gen::oneOf(rc::gen::arbitrary<std::uint64_t>(),
+                                           rc::gen::inRange<std::uint64_t>(0, 0x80000));
+        RC_ASSERT(system.apic.write_page(offset, size, value, tsc).kind != Kind::kFault);
+      } else {
+        const std::uint64_t shown = system.apic.read_page(offset, size, tsc);
+        RC_ASSERT(size == 8 || shown >> (8 * size) == 0);
+      }
+      for (const std::uint32_t msr :
+           {x86::kX2ApicTpr, x86::kX2ApicPpr, x86::kX2ApicSvr, x86::kX2ApicLvtTimer,
+            x86::kX2ApicLvtCmci, x86::kX2ApicIrr0 + 2, x86::kX2ApicTimerCurrentCount}) {
+        const std::uint32_t at = (msr - x86::kX2ApicFirst) * 16;
+        RC_ASSERT(system.apic.read_page(at, 4, tsc) == system.read(msr, tsc));
+      }
+      static_cast<void>(system.take());
+      tsc += *rc::gen::inRange<std::uint64_t>(0, 1'000'000);
+      static_cast<void>(system.apic.expire_timer(tsc));
+    }
+  });
+}
