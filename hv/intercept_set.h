@@ -41,6 +41,10 @@ class FixedSet {
       }
     }
   }
+  /// Whether add() would succeed.
+  [[nodiscard]] constexpr bool has_room_for(const Value& value) const {
+    return size_ < Capacity || contains(value);
+  }
   [[nodiscard]] constexpr const Value* begin() const { return values_.data(); }
   [[nodiscard]] constexpr const Value* end() const { return values_.data() + size_; }
 
@@ -61,15 +65,19 @@ class InterceptSet {
       return first <= range.last && range.first <= last;
     });
   }
-  [[nodiscard]] bool wants_msr(std::uint32_t msr) const {
-    return unknown_msrs || msrs.contains(msr);
+  [[nodiscard]] bool wants_msr(std::uint32_t msr, bool write) const {
+    return unknown_msrs || (write ? written_msrs : read_msrs).contains(msr);
   }
-  [[nodiscard]] bool wants_cpuid(std::uint32_t leaf) const { return leaves.contains(leaf); }
+  [[nodiscard]] bool wants_cpuid(std::uint32_t leaf) const {
+    return all_leaves || leaves.contains(leaf);
+  }
 
   FixedSet<PortRange, kMaxPortRanges> ports;
   /// All MSRs that the hypervisor does not virtualize.
   bool unknown_msrs = false;
-  FixedSet<std::uint32_t, kMaxMsrs> msrs;
+  FixedSet<std::uint32_t, kMaxMsrs> read_msrs;
+  FixedSet<std::uint32_t, kMaxMsrs> written_msrs;
+  bool all_leaves = false;
   FixedSet<std::uint32_t, kMaxLeaves> leaves;
 };
 

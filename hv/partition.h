@@ -21,6 +21,7 @@
 #include "hv/synic/doorbell_table.h"
 #include "hv/synic/port_table.h"
 #include "hv/timer/partition_clock.h"
+#include "hv/tlfs/intercepts.h"
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/privileges.h"
@@ -75,6 +76,9 @@ class Partition {
   InterceptSet intercepts;
 
   // --- Words of their own ----------------------------------------------------
+  /// Exceptions that the parent wants to hear of, by vector; and what else, by InterceptType.
+  machine::Shared<std::uint64_t> exception_intercepts{0};
+  machine::Shared<std::uint64_t> other_intercepts{0};
   machine::Shared<std::uint64_t> guest_os_id{0};
   machine::Shared<std::uint64_t> hypercall_register{0};
   machine::Shared<std::uint64_t> reference_tsc_register{0};
@@ -100,6 +104,11 @@ class Partition {
   machine::Spn reference_tsc_page{};
   /// The last that was valid.
   std::uint32_t reference_tsc_sequence = 0;
+
+  /// Of the types that are all or nothing: whether the parent has installed it.
+  [[nodiscard]] bool intercepts_all(InterceptType type) const {
+    return ((other_intercepts.load() >> static_cast<unsigned>(type)) & 1) != 0;
+  }
 
   [[nodiscard]] VirtualProcessor* vp(VpIndex index) const { return vps.find(index); }
 

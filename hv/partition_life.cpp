@@ -4,6 +4,7 @@
 
 #include "hv/hypervisor.h"
 #include "hv/processor/processor_shares.h"
+#include "hv/registers/parent_registers.h"
 #include "hv/statistics/statistics_pages.h"
 #include "hv/timer/reference_tsc_page.h"
 #include "hv/vtx/guest_context.h"
@@ -179,6 +180,7 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
 
 void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   Partition& partition = vp.partition;
+  end_flush_inhibition(hypervisor, vp);
   end_statistics(hypervisor, vp);
   {
     const machine::LockGuard guard(hypervisor.communication_lock);

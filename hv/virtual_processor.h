@@ -82,6 +82,8 @@ class VirtualProcessor final : public Schedulable {
   std::uint64_t wake_at = kNoDeadline;
   /// The next entry exits as soon as the guest takes interrupts.
   bool interrupt_window = false;
+  /// The exceptions that exit; see exception_exits.h.
+  std::uint32_t exception_bitmap = 0;
 
   /// What prepare_to_run() looks at was changed by whoever runs it or has stopped it, or by
   /// somebody else who has asked its processor to look.

@@ -65,6 +65,8 @@ CallOutcome translate_virtual_address_ex(CallContext& context);
 
 // intercept_calls.cpp
 CallOutcome install_intercept(CallContext& context);
+CallOutcome register_intercept_result(CallContext& context);
+CallOutcome unregister_intercept_result(CallContext& context);
 CallOutcome assert_virtual_interrupt(CallContext& context);
 CallOutcome clear_virtual_interrupt(CallContext& context);
 

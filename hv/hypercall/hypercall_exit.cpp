@@ -180,6 +180,26 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
   return end;
 }
 
+/// Whether the parent wants to answer what the hypervisor could not: a call that it does not have,
+/// a connection or a device that it does not know. Nothing was done then.
+bool is_parents_to_answer(const VirtualProcessor& vp, std::uint64_t control, Status status) {
+  const Partition& partition = vp.partition;
+  const auto code = static_cast<CallCode>(HypercallControl(control).code());
+  const bool of_connection = code == CallCode::kPostMessage || code == CallCode::kSignalEvent;
+  const bool of_device = code == CallCode::kRetargetDeviceInterrupt;
+  switch (status) {
+    case Status::kInvalidHypercallCode:
+      return partition.intercepts_all(of_device ? InterceptType::kRetargetUnknownDevice
+                                                : InterceptType::kHypercall);
+    case Status::kInvalidConnectionId:
+      return of_connection && partition.intercepts_all(InterceptType::kUnknownSynicConnection);
+    case Status::kInvalidDeviceId:
+      return of_device && partition.intercepts_all(InterceptType::kRetargetUnknownDevice);
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void handle_hypercall(LogicalProcessor& processor, VirtualProcessor& vp) {
@@ -193,6 +213,10 @@ void handle_hypercall(LogicalProcessor& processor, VirtualProcessor& vp) {
   const CallEnd end = make_call(processor, vp, registers);
   switch (end.kind) {
     case CallEnd::Kind::kResult:
+      if (is_parents_to_answer(vp, registers.control, end.result.status())) {
+        intercept_hypercall(processor.hypervisor(), vp);
+        return;
+      }
       machine::trace(kHypercallMade, machine::Track::kPartition,
                      static_cast<std::uint64_t>(vp.partition.id), registers.control,
                      end.result.value());

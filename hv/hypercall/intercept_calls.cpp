@@ -1,12 +1,15 @@
 // What a parent wants to hear of in a child, and interrupts from the parent (TLFS "Intercepts",
 // "Virtual Interrupt Control").
+#include <bit>
 #include <optional>
 
 #include "hv/hypercall/call_handlers.h"
-#include "hv/hypercall/call_targets.h"
+#include "hv/hypercall/loaded_vp.h"
 #include "hv/hypercall/virtual_interrupts.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/tlfs/hypercall_inputs.h"
+#include "hv/tlfs/intercept_results.h"
+#include "machine/x86.h"
 
 namespace hv::calls {
 namespace {
@@ -30,37 +33,136 @@ Status change_ports(InterceptSet& intercepts, std::uint64_t first, std::uint64_t
   return change(intercepts.ports, range, install);
 }
 
-Status change_intercepts(InterceptSet& intercepts, const InstallInterceptInput& input) {
-  constexpr std::uint32_t kReadWrite = kInterceptAccessRead | kInterceptAccessWrite;
+/// Reads, writes or both; without any, both end.
+Status change_msr(InterceptSet& intercepts, std::uint64_t msr, std::uint32_t access) {
+  if ((msr >> 32) != 0) {
+    return Status::kInvalidParameter;
+  }
+  const auto number = static_cast<std::uint32_t>(msr);
+  const bool reads = (access & kInterceptAccessRead) != 0;
+  const bool writes = (access & kInterceptAccessWrite) != 0;
+  if ((reads && !intercepts.read_msrs.has_room_for(number)) ||
+      (writes && !intercepts.written_msrs.has_room_for(number))) {
+    return Status::kInsufficientMemory;
+  }
+  (void)change(intercepts.read_msrs, number, reads);
+  (void)change(intercepts.written_msrs, number, writes);
+  return Status::kSuccess;
+}
+
+void change_bit(machine::Shared<std::uint64_t>& word, std::uint64_t number, bool install) {
+  const std::uint64_t bit = 1ull << number;
+  if (install) {
+    word.fetch_or(bit);
+  } else {
+    word.fetch_and(~bit);
+  }
+}
+
+/// The NMI is no exception, and none is above 31.
+Status change_exception(Partition& target, std::uint64_t vector, bool install) {
+  constexpr std::uint64_t kVectors = 32;
+  if (vector >= kVectors || vector == machine::x86::kVectorNmi) {
+    return Status::kInvalidParameter;
+  }
+  change_bit(target.exception_intercepts, vector, install);
+  return Status::kSuccess;
+}
+
+/// The access mask that a type asks for; nothing for a type that is not offered. What the local
+/// APIC does is the hypervisor's own, and no trap follows an exception (TLFS: CPUID 0x40000003).
+std::optional<std::uint32_t> needed_mask(InterceptType type) {
+  switch (type) {
+    case InterceptType::kX64IoPort:
+    case InterceptType::kX64IoPortRange:
+    case InterceptType::kX64Msr:
+    case InterceptType::kX64MsrIndex:
+      return kInterceptAccessRead | kInterceptAccessWrite;
+    case InterceptType::kX64Cpuid:
+    case InterceptType::kX64GlobalCpuid:
+    case InterceptType::kException:
+    case InterceptType::kHypercall:
+    case InterceptType::kUnknownSynicConnection:
+    case InterceptType::kRetargetUnknownDevice:
+      return kInterceptAccessExecute;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Reads and writes of one MSR can be told apart, of nothing else.
+bool is_legal_mask(const InstallInterceptInput& input) {
+  const std::optional<std::uint32_t> needed = needed_mask(input.type);
+  if (!needed) {
+    return false;
+  }
+  if (input.type == InterceptType::kX64MsrIndex) {
+    return (input.access_mask & ~*needed) == 0;
+  }
+  return input.access_mask == kInterceptAccessNone || input.access_mask == *needed;
+}
+
+/// Under the GPA space lock; the mask is legal.
+Status change_intercepts(Partition& target, const InstallInterceptInput& input) {
+  InterceptSet& intercepts = target.intercepts;
   const bool install = input.access_mask != kInterceptAccessNone;
-  const auto mask_is = [&](std::uint32_t mask) { return !install || input.access_mask == mask; };
   switch (input.type) {
     case InterceptType::kX64IoPort:
-      return mask_is(kReadWrite)
-                 ? change_ports(intercepts, input.parameter, input.parameter, install)
-                 : Status::kInvalidParameter;
+      return change_ports(intercepts, input.parameter, input.parameter, install);
     case InterceptType::kX64IoPortRange:
-      return mask_is(kReadWrite) && (input.parameter >> 32) == 0
-                 ? change_ports(intercepts, input.parameter & 0xFFFF, input.parameter >> 16,
-                                install)
-                 : Status::kInvalidParameter;
-    case InterceptType::kX64Msr:
-      if (!mask_is(kReadWrite) || input.parameter != 0) {
-        return Status::kInvalidParameter;
-      }
-      intercepts.unknown_msrs = install;
-      return Status::kSuccess;
+      return change_ports(intercepts, input.parameter & 0xFFFF, input.parameter >> 16, install);
     case InterceptType::kX64MsrIndex:
-      return mask_is(kReadWrite) && (input.parameter >> 32) == 0
-                 ? change(intercepts.msrs, static_cast<std::uint32_t>(input.parameter), install)
-                 : Status::kInvalidParameter;
+      return change_msr(intercepts, input.parameter, input.access_mask);
     case InterceptType::kX64Cpuid:
-      return mask_is(kInterceptAccessExecute) && (input.parameter >> 32) == 0
+      return (input.parameter >> 32) == 0
                  ? change(intercepts.leaves, static_cast<std::uint32_t>(input.parameter), install)
                  : Status::kInvalidParameter;
+    case InterceptType::kException:
+      return change_exception(target, input.parameter, install);
     default:
-      return Status::kInvalidParameter;
+      break;
   }
+  if (input.parameter != 0) {
+    return Status::kInvalidParameter;
+  }
+  if (input.type == InterceptType::kX64Msr) {
+    intercepts.unknown_msrs = install;
+  } else if (input.type == InterceptType::kX64GlobalCpuid) {
+    intercepts.all_leaves = install;
+  } else {
+    change_bit(target.other_intercepts, static_cast<std::uint64_t>(input.type), install);
+  }
+  return Status::kSuccess;
+}
+
+/// They look at what is installed before they enter their guest again.
+void notify_all(Hypervisor& hypervisor, Partition& partition) {
+  for (VirtualProcessor* vp : partition.vps) {
+    if (vp != nullptr) {
+      hypervisor.notify(*vp);
+    }
+  }
+}
+
+/// What a parent answers in advance, for one VP that is stopped for it.
+template <class Change>
+CallOutcome change_results(CallContext& context, Change change) {
+  const auto input = context.header<InterceptResultInput>();
+  const auto act = [&](VirtualProcessor& vp) -> CallOutcome {
+    InterceptResults& results = vp.records.intercept_results;
+    if (input.type == InterceptType::kX64Cpuid) {
+      const auto answer = std::bit_cast<CpuidResultParameters>(input.parameters);
+      return fail(answer.is_legal() ? change(results, answer) : Status::kInvalidParameter);
+    }
+    if (input.type == InterceptType::kX64Msr || input.type == InterceptType::kX64MsrIndex) {
+      const MsrResultParameters answer{input.parameters[0], input.parameters[1],
+                                       input.parameters[2]};
+      return fail(answer.is_legal() ? change(results, answer) : Status::kInvalidParameter);
+    }
+    return fail(Status::kInvalidParameter);
+  };
+  return with_loaded_vp(
+      context, [&] { return find_child_vp(context, input.partition, input.vp); }, act);
 }
 
 std::expected<InterruptCommand, Status> decode_interrupt(const AssertVirtualInterruptInput& input) {
@@ -106,8 +208,30 @@ CallOutcome install_intercept(CallContext& context) {
   if (!target) {
     return fail(target.error());
   }
-  const machine::LockGuard space_guard((*target)->space_lock);
-  return fail(change_intercepts((*target)->intercepts, input));
+  if (!is_legal_mask(input)) {
+    return fail(Status::kInvalidParameter);
+  }
+  Status status = Status::kSuccess;
+  {
+    const machine::LockGuard space_guard((*target)->space_lock);
+    status = change_intercepts(**target, input);
+  }
+  if (status == Status::kSuccess && input.type == InterceptType::kException) {
+    notify_all(context.hypervisor, **target);
+  }
+  return fail(status);
+}
+
+CallOutcome register_intercept_result(CallContext& context) {
+  return change_results(context, [](InterceptResults& results, const auto& answer) {
+    return results.add(answer) ? Status::kSuccess : Status::kInsufficientMemory;
+  });
+}
+
+CallOutcome unregister_intercept_result(CallContext& context) {
+  return change_results(context, [](InterceptResults& results, const auto& answer) {
+    return results.remove(answer) ? Status::kSuccess : Status::kNotFound;
+  });
 }
 
 CallOutcome assert_virtual_interrupt(CallContext& context) {

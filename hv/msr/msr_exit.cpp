@@ -1,5 +1,7 @@
 #include "hv/msr/msr_exit.h"
 
+#include <optional>
+
 #include "hv/hypervisor.h"
 #include "hv/intercept.h"
 #include "hv/msr/msr_table.h"
@@ -11,9 +13,15 @@ namespace {
 
 constexpr std::uint64_t kLowHalf = 0xFFFF'FFFF;
 
-bool parent_wants_msr(Partition& partition, std::uint32_t msr) {
+bool parent_wants_msr(Partition& partition, std::uint32_t msr, InterceptAccess access) {
   const machine::LockGuard guard(partition.space_lock);
-  return partition.intercepts.wants_msr(msr);
+  return partition.intercepts.wants_msr(msr, access == InterceptAccess::kWrite);
+}
+
+/// What becomes of an MSR that nobody has: what the parent said of this one, or of all.
+std::uint64_t unimplemented_action(const VirtualProcessor& vp,
+                                   const std::optional<std::uint32_t>& answer) {
+  return answer ? *answer : vp.partition.unimplemented_msr_action.load();
 }
 
 void inject_general_protection(VirtualProcessor& vp) {
@@ -25,12 +33,14 @@ void inject_general_protection(VirtualProcessor& vp) {
 bool handle_refused(LogicalProcessor& processor, VirtualProcessor& vp, MsrFailure failure,
                     InterceptAccess access) {
   const auto msr = static_cast<std::uint32_t>(vp.context.registers().rcx);
-  if (parent_wants_msr(vp.partition, msr)) {
+  const std::optional<std::uint32_t> answer =
+      vp.records.intercept_results.find_msr(msr, access == InterceptAccess::kWrite);
+  if (!answer && parent_wants_msr(vp.partition, msr, access)) {
     intercept_msr(processor.hypervisor(), vp, access);
     return false;
   }
   if (failure == MsrFailure::kUnknown &&
-      vp.partition.unimplemented_msr_action.load() == kUnimplementedMsrIgnore) {
+      unimplemented_action(vp, answer) == kUnimplementedMsrIgnore) {
     return true;
   }
   inject_general_protection(vp);

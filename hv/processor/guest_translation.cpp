@@ -35,6 +35,7 @@ class PartitionTables {
     if (!mapping->rights.can_read()) {
       return std::unexpected(TranslateCode::kGpaNoReadAccess);
     }
+    partition_.space->note_access(entry.page(), false);
     const machine::Spa place = machine::Spa(mapping->page) + entry.offset_in_page();
     if (size_bytes == 4) {
       return machine::load_u32(place);
@@ -52,6 +53,7 @@ class PartitionTables {
     if (!mapping->rights.can_write()) {
       return std::unexpected(TranslateCode::kGpaNoWriteAccess);
     }
+    partition_.space->note_access(entry.page(), true);
     const machine::Spa place = machine::Spa(mapping->page) + entry.offset_in_page();
     if (size_bytes == 4) {
       return machine::compare_exchange_u32(place, static_cast<std::uint32_t>(expected),

@@ -186,8 +186,12 @@ void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp) {
   if (leaf == kCpuidProcessorFeatures) {
     subject.os_xsave = (vtx::read_cr4() & x86::kCr4Osxsave) != 0;
   }
-  const machine::CpuidResult result = answer_cpuid(subject, leaf, subleaf);
-  if (parent_wants_cpuid(vp.partition, leaf)) {
+  machine::CpuidResult result = answer_cpuid(subject, leaf, subleaf);
+  const CpuidResultParameters* const answer = vp.records.intercept_results.find_leaf(leaf, subleaf);
+  const bool wanted = parent_wants_cpuid(vp.partition, leaf);
+  if (answer != nullptr && (wanted || answer->always_override != 0)) {
+    result = apply(*answer, result);
+  } else if (wanted) {
     intercept_cpuid(processor.hypervisor(), vp, result);
     return;
   }

@@ -4,6 +4,7 @@
 
 #include "hv/hypervisor.h"
 #include "hv/processor/asked_events.h"
+#include "hv/processor/exception_exits.h"
 #include "hv/processor/interrupt_delivery.h"
 #include "hv/processor/physical_apic.h"
 #include "hv/statistics/statistics_pages.h"
@@ -207,6 +208,7 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   }
   if (vp.changed || now >= vp.look_again_at) {
     vp.changed = false;
+    apply_exception_intercepts(vp);
     const bool ready = prepare_to_run(vp, now);
     if (vp.deliverability_awaited && report_deliverability(hypervisor_, vp)) {
       return Next::kPutDownStopped;

@@ -19,11 +19,11 @@ struct VpRecords {
   /// Events that the parent has asked for, as the PendingEvent registers have them.
   std::array<RegisterValue, 2> pending_events{};
   MemoryTypeRegisters memory_types;
+  InterceptResults intercept_results;
 
   // Under the VP's lock.
   /// The register DeliverabilityNotifications: what the parent waits to be told.
   std::uint64_t deliverability = 0;
-  InterceptResults intercept_results;
 
   // Under the communication lock.
   std::array<std::byte, kMessagePayloadBytes> intercept_payload{};

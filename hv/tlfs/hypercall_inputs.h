@@ -10,4 +10,5 @@
 #include "hv/tlfs/hypercall_partition.h"
 #include "hv/tlfs/hypercall_processor.h"
 #include "hv/tlfs/hypercall_system.h"
+#include "hv/tlfs/intercept_results.h"
 #include "hv/tlfs/statistics.h"

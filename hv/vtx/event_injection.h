@@ -25,6 +25,9 @@ void cancel_injection();
 /// Whether an exit is wanted as soon as the guest could take an external interrupt.
 void set_interrupt_window_exiting(bool wanted);
 
+/// The exceptions, by vector, that exit.
+void set_exception_bitmap(std::uint32_t vectors);
+
 /// Bounds the next stay in the guest. Rounded up to a tick of the preemption timer, so that the
 /// guest is not entered for nothing.
 void set_preemption_timer(const Capabilities& capabilities, std::uint64_t tsc_ticks);

@@ -4,6 +4,7 @@
 #include "hv/hypervisor.h"
 #include "hv/intercept.h"
 #include "hv/msr/msr_exit.h"
+#include "hv/processor/exception_exits.h"
 #include "hv/processor/instruction_exits.h"
 #include "hv/vtx/event_injection.h"
 #include "machine/machine.h"
@@ -104,8 +105,9 @@ void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit
                                     UnsupportedFeatureMessage::kTaskSwitch);
       return;
     case ExitReason::kExceptionOrNmi:
-      return;  // an NMI for this processor: no source is programmed
-    default:   // the number comes from the processor: it may be one without a name
+      handle_exception(processor, vp);
+      return;
+    default:  // the number comes from the processor: it may be one without a name
       handle_other_instruction(vp, exit.reason);
       return;
   }

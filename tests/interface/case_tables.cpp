@@ -28,6 +28,8 @@ std::span<const std::span<const CallCase>> call_tables() {
       host_access_call_cases(),
       set_property_cases(),
       register_call_cases(),
+      install_intercept_cases(),
+      intercept_result_cases(),
       translation_call_cases(),
       system_call_cases(),
       statistics_call_cases(),

@@ -28,6 +28,8 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> host_access_call_cases();
 [[nodiscard]] std::span<const CallCase> set_property_cases();
 [[nodiscard]] std::span<const CallCase> register_call_cases();
+[[nodiscard]] std::span<const CallCase> install_intercept_cases();
+[[nodiscard]] std::span<const CallCase> intercept_result_cases();
 [[nodiscard]] std::span<const CallCase> translation_call_cases();
 
 [[nodiscard]] std::span<const CallCase> cpuid_call_cases();
