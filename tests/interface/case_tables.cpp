@@ -9,6 +9,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       cpuid_call_cases(),
       get_property_cases(),
       partition_call_cases(),
+      vp_call_cases(),
       create_port_cases(),
       delete_port_cases(),
       connect_port_cases(),
@@ -42,9 +43,9 @@ std::span<const std::span<const CallCase>> call_tables() {
 
 std::span<const std::span<const MsrCase>> msr_tables() {
   static const std::array tables{
-      hypercall_msr_cases(), time_msr_cases(),       other_msr_cases(),
-      privilege_msr_cases(), synic_msr_cases(),      sint_msr_cases(),
-      timer_msr_cases(),     statistics_msr_cases(), apic_msr_cases(),
+      hypercall_msr_cases(), time_msr_cases(),         other_msr_cases(), privilege_msr_cases(),
+      synic_msr_cases(),     sint_msr_cases(),         timer_msr_cases(), statistics_msr_cases(),
+      apic_msr_cases(),      architecture_msr_cases(),
   };
   return tables;
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <set>
 #include <string>
@@ -5,6 +7,9 @@
 #include <utility>
 
 #include "hv/hypercall/call_table.h"
+#include "hv/msr/msr_table.h"
+#include "hv/tlfs/tlfs.h"
+#include "machine/x86.h"
 #include "tests/interface/case_run.h"
 
 namespace {
@@ -34,6 +39,15 @@ std::string words(const LeafCase& row) {
   return "leaf " + std::to_string(row.leaf) + ": " + std::string(row.what);
 }
 
+template <class Case>
+std::size_t count(std::span<const std::span<const Case>> tables, auto matches) {
+  std::size_t found = 0;
+  for (const std::span<const Case> table : tables) {
+    found += static_cast<std::size_t>(std::ranges::count_if(table, matches));
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("each call answers each input as the interface says", "[interface][calls]") {
@@ -61,6 +75,41 @@ TEST_CASE("no two rows of a call or MSR say the same", "[interface][rows]") {
     for (const MsrCase& row : table) {
       INFO(words(row));
       CHECK(seen.emplace(row.msr, row.access).second);
+    }
+  }
+}
+
+TEST_CASE("every call has a row that it accepts and one that it refuses", "[interface][rows]") {
+  for (const hv::CallEntry& entry : hv::call_table()) {
+    INFO(entry.description.name);
+    const auto of_call = [&](bool accepted) {
+      return [&entry, accepted](const CallCase& row) {
+        return row.code == entry.description.code &&
+               (row.expected == hv::Status::kSuccess) == accepted;
+      };
+    };
+    CHECK(count(call_tables(), of_call(true)) > 0);
+    // The one call that the interface lets nobody fail.
+    if (entry.description.code != hv::CallCode::kNotifyLongSpinWait) {
+      CHECK(count(call_tables(), of_call(false)) > 0);
+    }
+  }
+}
+
+TEST_CASE("every MSR has a row that works and one that faults", "[interface][rows]") {
+  // Those that nobody can fail to access.
+  constexpr std::array<std::uint32_t, 4> kNeverFault = {0x8B, 0x1A0, machine::x86::kMsrTscDeadline,
+                                                        hv::kMsrCrashP0};
+  for (const hv::MsrDescription& entry : hv::msr_table()) {
+    INFO(entry.name);
+    const auto of_msr = [&](MsrOutcome outcome) {
+      return [&entry, outcome](const MsrCase& row) {
+        return row.msr >= entry.first && row.msr <= entry.last && row.expected == outcome;
+      };
+    };
+    CHECK(count(msr_tables(), of_msr(MsrOutcome::kWorks)) > 0);
+    if (std::ranges::find(kNeverFault, entry.first) == kNeverFault.end()) {
+      CHECK(count(msr_tables(), of_msr(MsrOutcome::kFaults)) > 0);
     }
   }
 }
