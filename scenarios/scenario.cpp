@@ -175,6 +175,11 @@ std::uint32_t disk_named(TableReader& table, std::string_view key,
 void read_storage(TableReader& table, const Scenario& scenario, WorkloadDescription& workload) {
   table.number("requests", {0, 100'000'000, ""}, workload.requests);
   table.number("in_flight", {1, 64, ""}, workload.in_flight);
+  if (scenario.liars.at_once != 0 && workload.in_flight != 1) {
+    table.refuse("in_flight",
+                 "must be 1 beside [liars]: what is written by more depends on time, and so what a "
+                 "child logs of it");
+  }
   table.number("chunk_kib", {4, 256, "KiB"}, workload.chunk_kib);
   table.number("ring_kib", {4, 28, "KiB"}, workload.ring_kib);
   std::uint64_t busy_ns = 0;

@@ -122,6 +122,8 @@ constexpr Refusal kRefusals[] = {
      "one of \"hello\", \"idle\", \"work\", \"storage\""},
     {"a key of another workload", "requests = 10", "timer_hz = 10", 21, "workload.timer_hz",
      "it belongs to \"idle\""},
+    {"requests in flight beside liars", "[workload]",
+     "[liars]\nat_once = 1\n[workload]\nin_flight = 2", 20, "workload.in_flight", "must be 1"},
     {"ranges larger than their disk", "requests = 10", "scratch_mib = 17", 21,
      "workload.scratch_mib", "needs 34 MiB for 2 children, but disk \"scratch\" has 32 MiB"},
     {"children larger than the computer", "processors = 2\nmemory_mib = 32",
