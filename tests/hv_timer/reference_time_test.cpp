@@ -1,5 +1,5 @@
-#include "hv/timer/partition_clock.h"
 #include "hv/timer/reference_time.h"
+#include "hv/timer/partition_clock.h"
 
 #include <rapidcheck.h>
 #include <rapidcheck/catch.h>
