@@ -139,8 +139,12 @@ PartitionsDescription read_partitions(TableReader& root, const MachineDescriptio
   table.number("processors", {1, 8, ""}, partitions.processors);
   table.number("memory_mib", {4, 1024, "MiB"}, partitions.memory_mib);
   std::size_t bus = 0;
-  table.choice("bus", {"newest", "before-5.0"}, bus);
-  partitions.bus_before_5 = bus == 1;
+  table.choice("bus", {"6.0", "5.3", "5.2", "5.1", "5.0", "4.1", "4.0", "3.0", "2.4"}, bus);
+  partitions.bus = vmbus::kVersionsNewestFirst[bus];
+  std::size_t child_bus = 1;
+  table.choice("child_bus", {"6.0", "5.3", "5.2", "5.1", "5.0", "4.1", "4.0", "3.0", "2.4"},
+               child_bus);
+  partitions.child_bus = vmbus::kVersionsNewestFirst[child_bus];
   partitions.loops = read_loops(table, partitions.processors, file);
   const std::uint64_t at_once = std::min(partitions.children, partitions.children_at_once);
   // A child's page tables and VP pages come on top: one part in sixteen is more than enough.

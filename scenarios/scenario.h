@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vmbus/protocol/version.h"
+
 namespace scenarios {
 
 enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
@@ -59,8 +61,9 @@ struct PartitionsDescription {
   std::uint32_t children_at_once = 1;
   std::uint32_t processors = 1;
   std::uint32_t memory_mib = 16;
-  /// The bus is as those of hosts before version 5.0.
-  bool bus_before_5 = false;
+  /// The newest versions of VMBus that the root speaks, and that a child asks for.
+  vmbus::Version bus = vmbus::Version::kCopper;
+  vmbus::Version child_bus = vmbus::Version::kIron;
   std::vector<LoopDescription> loops{};
 };
 

@@ -58,7 +58,8 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
   put("child_memory_mib", scenario.partitions.memory_mib);
   put("workload", name_of(workload.kind));
   put("seed", seed);
-  put("bus_before_5", scenario.partitions.bus_before_5 ? 1 : 0);
+  put("bus_version", static_cast<std::uint32_t>(scenario.partitions.bus));
+  put("child_bus_version", static_cast<std::uint32_t>(scenario.partitions.child_bus));
   for (const LoopDescription& loop : scenario.partitions.loops) {
     put("connection",
         fmt::format("{} {} {} {}", loop.id, loop.sint, loop.vp, loop.event ? loop.flags : 0));

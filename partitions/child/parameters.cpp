@@ -26,6 +26,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"rounds", &Parameters::rounds},
     {"openings", &Parameters::openings},
     {"lies", &Parameters::lies},
+    {"bus_version", &Parameters::bus_version},
 };
 
 std::optional<Workload> workload_named(std::string_view name) {
@@ -74,6 +75,13 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
 }
 
 }  // namespace
+
+BusOptions bus_options(const Parameters& parameters) {
+  BusOptions options;
+  options.number = parameters.number;
+  options.newest_version = vmbus::version_or(parameters.bus_version, options.newest_version);
+  return options;
+}
 
 std::expected<Parameters, kernel::ParameterError> parse_parameters(std::string_view text) {
   Parameters parameters;

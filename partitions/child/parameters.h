@@ -15,12 +15,14 @@
 //   rounds       work: rounds
 //   openings     plug: how often it opens the disk
 //   lies         lie: how many it tells
+//   bus_version  the newest of VMBus that it asks for: the major number times 65536 and the minor
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <string_view>
 
+#include "partitions/child/bus/bus_driver.h"
 #include "partitions/kernel/parameters.h"
 
 namespace child {
@@ -42,7 +44,11 @@ struct Parameters {
   std::uint32_t rounds = 100;
   std::uint32_t openings = 100;
   std::uint32_t lies = 1000;
+  std::uint32_t bus_version = 0x50003;
 };
+
+/// What the parameters say of the child's bus.
+[[nodiscard]] BusOptions bus_options(const Parameters& parameters);
 
 [[nodiscard]] std::expected<Parameters, kernel::ParameterError> parse_parameters(
     std::string_view text);

@@ -22,6 +22,7 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("rounds", parameters.rounds);
   add("openings", parameters.openings);
   add("lies", parameters.lies);
+  add("bus_version", parameters.child_bus_version);
 }
 
 void ChildParameterText::add(std::string_view key, std::string_view value) {

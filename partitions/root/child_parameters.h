@@ -18,7 +18,7 @@ class ChildParameterText {
   void add(std::string_view key, std::string_view value);
   void add(std::string_view key, std::uint64_t value);
 
-  std::array<char, 512> text_{};
+  std::array<char, 1024> text_{};
   std::size_t size_ = 0;
 };
 

@@ -48,7 +48,7 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
   processors_ = parameters.child_processors;
   has_devices_ = uses_bus(parameters.workload);
   removals_ = parameters.workload == Workload::kPlug ? parameters.removals : 0;
-  bus_before_5_ = parameters.bus_before_5 != 0;
+  bus_version_ = vmbus::version_or(parameters.bus_version, vmbus::Version::kCopper);
   const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;
   const auto image = read_image(image_module, memory_bytes, processors_);
   if (!image) {
@@ -117,7 +117,7 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
   if (const auto failure = failed("hello port", answers)) {
     return failure;
   }
-  const VmbusChild child{number_, processors_, memory_, has_devices_, bus_before_5_};
+  const VmbusChild child{number_, processors_, memory_, has_devices_, bus_version_};
   bus_ = kernel_.heap().create<VmbusService>(kernel_, *ports_, child);
   return failed("bus", bus_->open());
 }

@@ -74,7 +74,7 @@ class ChildPartition {
   std::uint32_t processors_ = 0;
   std::uint32_t disks_ = 0;
   bool has_devices_ = false;
-  bool bus_before_5_ = false;
+  vmbus::Version bus_version_ = vmbus::Version::kCopper;
   std::uint32_t removals_ = 0;
   hv::PartitionId partition_ = hv::kPartitionIdInvalid;
   bool initialized_ = false;

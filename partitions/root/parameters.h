@@ -18,8 +18,10 @@
 //   ring_kib            28        storage: data that one ring of a disk's channel holds, 4..28
 //   busy_us             0         storage: how long a child computes after every 64th random
 //                                 request, and hears nobody, 0..1000000
-//   bus_before_5        0         1: the bus has one connection for messages, as those of hosts
-//                                 before version 5.0 had, and speaks no newer version
+//   bus_version         6.0       the newest version that the bus speaks, the major number times
+//                                 65536 and the minor; before 5.0 it has one connection for
+//                                 messages
+//   child_bus_version   5.3       the newest that a child asks for
 //   padding_bytes       0         storage: zeros behind the first disk's own content that fill its
 //                                 last sector; no part of its digest, 0..511
 //   timer_hz            100       idle: rate of the periodic timer of each VP, 1..1000
@@ -71,7 +73,8 @@ struct Parameters {
   std::uint32_t chunk_kib = 64;
   std::uint32_t ring_kib = 28;
   std::uint32_t busy_us = 0;
-  std::uint32_t bus_before_5 = 0;
+  std::uint32_t bus_version = 0x60000;
+  std::uint32_t child_bus_version = 0x50003;
   std::uint32_t padding_bytes = 0;
   std::uint32_t timer_hz = 100;
   std::uint32_t idle_ms = 1000;

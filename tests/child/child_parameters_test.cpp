@@ -15,6 +15,7 @@ TEST_CASE("a child understands what the root tells it", "[child][root][parameter
   told.timer_hz = 50;
   told.idle_ms = 99;
   told.rounds = 7;
+  told.child_bus_version = 0x30000;
   const root::ChildParameterText text(told, 3);
   const auto understood = child::parse_parameters(text.view());
   REQUIRE(understood.has_value());
@@ -28,6 +29,8 @@ TEST_CASE("a child understands what the root tells it", "[child][root][parameter
   CHECK(understood->timer_hz == 50);
   CHECK(understood->idle_ms == 99);
   CHECK(understood->rounds == 7);
+  CHECK(child::bus_options(*understood).newest_version == vmbus::Version::kWin8_1);
+  CHECK(child::bus_options(*understood).number == 3);
 }
 
 TEST_CASE("a child refuses what it does not know", "[child][parameters]") {

@@ -37,7 +37,7 @@ fuzz::FuzzInput* current_input = nullptr;
 class LyingKernel final : public kernel::Kernel, private child::ChannelDriver {
  public:
   explicit LyingKernel(std::span<std::byte> heap)
-      : Kernel(heap, kernel::OverlayPages::kOwn), bus_(*this, 1) {}
+      : Kernel(heap, kernel::OverlayPages::kOwn), bus_(*this, {.number = 1}) {}
 
   kernel::Task<> run() {
     child::Liar::expect_any_interrupt();

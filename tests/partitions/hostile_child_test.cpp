@@ -101,7 +101,7 @@ void babble() {
 /// A driver that opens its channel as it should and then sends nonsense.
 class Scribbler final : public child::ChannelDriver {
  public:
-  explicit Scribbler(kernel::Kernel& kernel) : kernel_(kernel), bus_(kernel, 1) {}
+  explicit Scribbler(kernel::Kernel& kernel) : kernel_(kernel), bus_(kernel, {.number = 1}) {}
 
   void signalled() override {}
   void rescinded() override {}

@@ -34,6 +34,11 @@ inline constexpr std::array<Version, 9> kVersionsNewestFirst = {
   return std::nullopt;
 }
 
+/// The version of that number, or `other` if there is none.
+[[nodiscard]] constexpr Version version_or(std::uint32_t value, Version other) {
+  return known_version(value).value_or(other);
+}
+
 /// INITIATE_CONTACT names a SINT instead of an interrupt page, and goes to its own connection.
 [[nodiscard]] constexpr bool has_message_connection(Version version) {
   return version >= Version::kWin10V5;

@@ -16,11 +16,18 @@ constexpr machine::Site kMessageSent("child.bus.message_sent");
 
 }  // namespace
 
-BusDriver::BusDriver(kernel::Kernel& kernel, std::uint32_t number)
+BusDriver::BusDriver(kernel::Kernel& kernel, const BusOptions& options)
     : kernel_(kernel),
       outbox_(kernel.heap(), &BusDriver::refused, this),
-      number_(number),
-      client_({.trace_id = number}, client_channels_, client_gpadls_, *this) {}
+      options_(options),
+      client_(configuration(), client_channels_, client_gpadls_, *this) {}
+
+vmbus::ClientConfiguration BusDriver::configuration() const {
+  vmbus::ClientConfiguration configuration;
+  configuration.newest_version = options_.newest_version;
+  configuration.trace_id = options_.number;
+  return configuration;
+}
 
 kernel::Task<bool> BusDriver::connect() {
   kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this);
@@ -33,7 +40,7 @@ kernel::Task<bool> BusDriver::start_anew() {
   client_.~Client();
   client_channels_ = {};
   client_gpadls_ = {};
-  new (&client_) vmbus::Client({.trace_id = number_}, client_channels_, client_gpadls_, *this);
+  new (&client_) vmbus::Client(configuration(), client_channels_, client_gpadls_, *this);
   device_count_ = 0;
   for (Channel& channel : channels_) {
     channel.driver = nullptr;
@@ -59,7 +66,7 @@ kernel::Task<bool> BusDriver::make_contact() {
 }
 
 std::uint64_t BusDriver::track_of(const OfferedDevice& device) const {
-  return vmbus::channel_track(number_, device.channel);
+  return vmbus::channel_track(options_.number, device.channel);
 }
 
 kernel::Task<> BusDriver::disconnect() {
@@ -194,7 +201,8 @@ void BusDriver::event_flag_set(std::uint32_t flag) {
 }
 
 void BusDriver::send_message(std::uint32_t connection_id, std::span<const std::byte> message) {
-  machine::trace(kMessageSent, machine::Track::kPartition, number_, connection_id, message.size());
+  machine::trace(kMessageSent, machine::Track::kPartition, options_.number, connection_id,
+                 message.size());
   outbox_.append(kernel::make_message(hv::ConnectionId(connection_id),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }

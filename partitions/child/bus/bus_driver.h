@@ -27,6 +27,13 @@ struct OfferedDevice {
   bool released = false;
 };
 
+/// How the child uses its bus.
+struct BusOptions {
+  /// The child's number, for traces.
+  std::uint32_t number = 0;
+  vmbus::Version newest_version = vmbus::Version::kIron;
+};
+
 /// The driver of one channel.
 class ChannelDriver {
  public:
@@ -42,8 +49,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
  public:
   static constexpr std::size_t kMaxDevices = 8;
 
-  /// `number` is the child's, for traces.
-  BusDriver(kernel::Kernel& kernel, std::uint32_t number);
+  BusDriver(kernel::Kernel& kernel, const BusOptions& options);
 
   /// Negotiates and takes the offers. False if the root speaks none of our versions.
   kernel::Task<bool> connect();
@@ -109,6 +115,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   [[nodiscard]] Channel* channel_of(vmbus::ChannelId id);
   void answer(Channel& channel, bool success);
   void answer_gpadl(vmbus::GpadlId gpadl, bool success);
+  [[nodiscard]] vmbus::ClientConfiguration configuration() const;
   kernel::Task<bool> make_contact();
   kernel::Task<bool> lend(OfferedDevice& device, std::span<const machine::Gpn> pages,
                           vmbus::GpadlId& gpadl);
@@ -118,7 +125,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
 
   kernel::Kernel& kernel_;
   kernel::Outbox outbox_;
-  std::uint32_t number_;
+  const BusOptions options_;
   std::array<vmbus::ClientChannel, kMaxDevices> client_channels_{};
   std::array<vmbus::ClientGpadl, kMaxDevices> client_gpadls_{};
   vmbus::Client client_;

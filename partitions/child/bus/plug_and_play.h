@@ -14,9 +14,9 @@ namespace child {
 
 class PlugAndPlay {
  public:
-  /// `number` is the child's, for traces; `ring_pages` is the size of a disk's rings.
-  PlugAndPlay(kernel::Kernel& kernel, std::uint32_t number, std::size_t ring_pages)
-      : kernel_(kernel), bus_(kernel, number), ring_pages_(ring_pages) {}
+  /// `ring_pages` is the size of a disk's rings.
+  PlugAndPlay(kernel::Kernel& kernel, const BusOptions& options, std::size_t ring_pages)
+      : kernel_(kernel), bus_(kernel, options), ring_pages_(ring_pages) {}
 
   /// Enumerates the bus and starts the drivers. False if the bus cannot be reached or a driver does
   /// not start.

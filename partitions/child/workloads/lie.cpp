@@ -59,7 +59,7 @@ void scribble_meanwhile(ProcessorState& here, std::uint64_t conspiracy) {
 class LyingChild {
  public:
   explicit LyingChild(Program& program)
-      : program_(program), bus_(program, program.settings().number) {}
+      : program_(program), bus_(program, bus_options(program.settings())) {}
 
   kernel::Task<bool> run() {
     Liar::expect_any_interrupt();

@@ -82,7 +82,7 @@ class PlugTester {
 
 kernel::Task<bool> plug(Program& program) {
   const std::uint32_t number = program.settings().number;
-  auto* bus = program.heap().create<BusDriver>(program, number);
+  auto* bus = program.heap().create<BusDriver>(program, bus_options(program.settings()));
   bool good = co_await bus->connect();
   if (good) {
     auto* tester = program.heap().create<PlugTester>(program, *bus);

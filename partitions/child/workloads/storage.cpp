@@ -51,7 +51,7 @@ kernel::Task<bool> use_disks(Program& program, PlugAndPlay& plug_and_play) {
 kernel::Task<bool> storage_workload(Program& program) {
   const std::size_t ring_pages = 1 + program.settings().ring_kib * 1024 / machine::kPageSize;
   auto* plug_and_play =
-      program.heap().create<PlugAndPlay>(program, program.settings().number, ring_pages);
+      program.heap().create<PlugAndPlay>(program, bus_options(program.settings()), ring_pages);
   bool good = co_await plug_and_play->start();
   if (good) {
     good = co_await use_disks(program, *plug_and_play);

@@ -45,15 +45,13 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       outbox_(kernel.heap(), &on_refused, nullptr),
       devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
       channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
-      server_(
-          {.newest_version = child.before_5 ? vmbus::Version::kWin10Rs3 : vmbus::Version::kCopper,
-           .trace_id = child.number},
-          devices_ != nullptr ? std::span(devices_->server_channels)
-                              : std::span<vmbus::ServerChannel>(),
-          devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
-          devices_ != nullptr ? static_cast<vmbus::GpadlStorage&>(devices_->gpadl_storage)
-                              : no_gpadls_,
-          *this) {}
+      server_({.newest_version = child.newest_version, .trace_id = child.number},
+              devices_ != nullptr ? std::span(devices_->server_channels)
+                                  : std::span<vmbus::ServerChannel>(),
+              devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
+              devices_ != nullptr ? static_cast<vmbus::GpadlStorage&>(devices_->gpadl_storage)
+                                  : no_gpadls_,
+              *this) {}
 
 VmbusService::~VmbusService() {
   if (devices_ != nullptr) {
@@ -73,7 +71,8 @@ hv::Status VmbusService::open() {
 }
 
 std::span<const std::uint32_t> VmbusService::message_uses() const {
-  return std::span(kMessageUses).first(child_.before_5 ? 1 : 2);
+  return std::span(kMessageUses)
+      .first(vmbus::has_message_connection(child_.newest_version) ? 2 : 1);
 }
 
 bool VmbusService::open_message_port(std::uint32_t target_vp, std::uint32_t sint) {

@@ -24,9 +24,8 @@ struct VmbusChild {
   MemoryBlock memory;
   /// Whether the bus will have devices: one without keeps nothing for them.
   bool has_devices = false;
-  /// Whether it is as those of hosts before version 5.0: one connection for messages, older
-  /// versions.
-  bool before_5 = false;
+  /// Before 5.0 there is one connection for messages.
+  vmbus::Version newest_version = vmbus::Version::kCopper;
 };
 
 class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
