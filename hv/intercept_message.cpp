@@ -43,7 +43,7 @@ MessageHeader make_message_header(const VirtualProcessor& vp, MessageType type,
 /// The whole message goes where the parent reads it; what SINT0 gets only says of whom.
 void write_message_page(const VirtualProcessor& vp, const MessageHeader& header,
                         std::span<const std::byte> payload) {
-  const machine::Spa page(vp.records.message_page);
+  const machine::Spa page(vp.records.message_page.page);
   machine::fill_memory(page, kMessageSlotBytes, 0);
   machine::write_memory(page, std::as_bytes(std::span(&header, 1)));
   machine::write_memory(page + offsetof(Message, payload), payload);
@@ -109,7 +109,7 @@ void raise_intercept(Hypervisor& hypervisor, VirtualProcessor& vp, MessageType t
   vp.intercept_entry.header = make_message_header(vp, type, payload.size());
   fill_register_page(vp);
   const OpaqueInterceptMessage opaque{vp.index};
-  if (vp.records.message_page != machine::Spn()) {
+  if (vp.records.message_page.is_mapped()) {
     write_message_page(vp, vp.intercept_entry.header, payload);
     payload = std::as_bytes(std::span(&opaque, 1));
     vp.intercept_entry.header =

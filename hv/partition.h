@@ -63,6 +63,8 @@ class Partition {
   /// Who publishes its counters where, and what it maps itself: statistics_pages.h.
   StatisticsMapping* statistics_mappings = nullptr;
   StatisticsRecords* statistics_records = nullptr;
+  /// Pages of its children's VPs that it sees: state_pages.h.
+  std::uint32_t state_pages_shown = 0;
 
   // --- Under the management lock and the communication lock; read under either -----------------
   VpTable vps{pool};

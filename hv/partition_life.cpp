@@ -4,6 +4,7 @@
 
 #include "hv/hypervisor.h"
 #include "hv/processor/processor_shares.h"
+#include "hv/processor/state_pages.h"
 #include "hv/registers/parent_registers.h"
 #include "hv/statistics/statistics_pages.h"
 #include "hv/timer/reference_tsc_page.h"
@@ -104,7 +105,8 @@ std::uint32_t max_physical_address_bits() {
 
 std::uint32_t overlays_to_reserve(const Partition& partition, std::uint32_t vp_count) {
   const std::uint32_t overlays_per_vp = partition.is_root() ? kOverlaysPerRootVp : kOverlaysPerVp;
-  return kOverlaysPerPartition + overlays_per_vp * vp_count + statistics_overlay_count(partition);
+  return kOverlaysPerPartition + overlays_per_vp * vp_count + statistics_overlay_count(partition) +
+         partition.state_pages_shown;
 }
 
 Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
@@ -182,6 +184,7 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   Partition& partition = vp.partition;
   end_flush_inhibition(hypervisor, vp);
   end_statistics(hypervisor, vp);
+  unmap_state_pages(hypervisor, vp);
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
     partition.vps.remove(vp);

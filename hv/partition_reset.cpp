@@ -5,6 +5,7 @@
 #include "hv/partition_life.h"
 #include "hv/partition_stop.h"
 #include "hv/processor/lazy_end_of_interrupt.h"
+#include "hv/processor/register_page.h"
 #include "hv/statistics/statistics_pages.h"
 #include "machine/machine.h"
 #include "machine/vmx_root.h"
@@ -50,6 +51,7 @@ void reset_processor(Hypervisor& hypervisor, VirtualProcessor& vp) {
     const machine::LockGuard guard(hypervisor.communication_lock);
     drop_messages(*vp.partition.parent, vp.intercept_owner);
   }
+  drop_register_page(hypervisor, vp);
   const machine::LockGuard guard(vp.lock);
   withdraw_lazy_end(vp);
   vp.synic.reset();

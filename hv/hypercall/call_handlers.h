@@ -59,6 +59,10 @@ CallOutcome get_vp_index_from_apic_id(CallContext& context, std::uint32_t first,
 CallOutcome get_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count);
 CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uint32_t count);
 
+// state_calls.cpp
+CallOutcome map_vp_state_page(CallContext& context);
+CallOutcome unmap_vp_state_page(CallContext& context);
+
 // translation_calls.cpp
 CallOutcome translate_virtual_address(CallContext& context);
 CallOutcome translate_virtual_address_ex(CallContext& context);

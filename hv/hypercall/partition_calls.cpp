@@ -12,7 +12,7 @@ namespace {
 /// An EXO partition has its virtualization stack outside of the hypervisor's: every one here does.
 constexpr std::uint64_t kKnownCreationFlags = kCreateSmtGuest | kCreateGpaSuperPages |
                                               kCreateExoPartition | kCreateLocalApicEmulation |
-                                              kCreateX2ApicCapable;
+                                              kCreateInterceptMessagePage | kCreateX2ApicCapable;
 constexpr machine::Site kPoolIsWhole{"hv.partition.returns_all_it_took"};
 constexpr machine::Site kPartitionCreated{"hv.partition.created"};
 constexpr machine::Site kPartitionDeleted{"hv.partition.deleted"};

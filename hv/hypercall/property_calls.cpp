@@ -14,10 +14,11 @@ namespace hv::calls {
 namespace {
 
 /// What a virtualization stack may count on (TLFS HV_PARTITION_PROPERTY_VMM_CAPABILITIES).
-constexpr VmmCapabilities kVmmCapabilities{
-    .bank_count = 1,
-    .reserved = {},
-    .bits = VmmCapabilities::kVpAffinity | VmmCapabilities::kAssignableSyntheticFeatures};
+constexpr VmmCapabilities kVmmCapabilities{.bank_count = 1,
+                                           .reserved = {},
+                                           .bits = VmmCapabilities::kOverlayPlaces |
+                                                   VmmCapabilities::kVpAffinity |
+                                                   VmmCapabilities::kAssignableSyntheticFeatures};
 
 /// Whether a property can be read, or written, in the partition's state.
 bool is_readable_in(PropertyChange change, PartitionState state) {

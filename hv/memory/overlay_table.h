@@ -22,6 +22,7 @@ enum class OverlayKind : std::uint8_t {
   kEventRingPage,
   kVpAssist,
   kStatistics,
+  kVpState,
 };
 
 /// Overlays of the whole partition have VP 0.

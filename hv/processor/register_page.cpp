@@ -27,10 +27,23 @@ void write(Hypervisor& hypervisor, VirtualProcessor& vp, RegisterName name,
   (void)write_register(hypervisor, vp, name, value);
 }
 
+/// Copies the page, which is not valid afterwards. False: it was not before.
+bool end_register_page(Hypervisor& hypervisor, const VirtualProcessor& vp, RegisterPage& page) {
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  if (!vp.records.register_page.is_mapped()) {
+    return false;
+  }
+  const machine::Spa where(vp.records.register_page.page);
+  machine::read_memory(where, std::as_writable_bytes(std::span(&page, 1)));
+  machine::store_u8(where + offsetof(RegisterPage, is_valid), 0);
+  machine::store_u32(where + offsetof(RegisterPage, dirty), 0);
+  return page.is_valid != 0;
+}
+
 }  // namespace
 
 void fill_register_page(VirtualProcessor& vp) {
-  if (vp.records.register_page == machine::Spn()) {
+  if (!vp.records.register_page.is_mapped()) {
     return;
   }
   Hypervisor& hypervisor = this_processor().hypervisor();
@@ -57,19 +70,18 @@ void fill_register_page(VirtualProcessor& vp) {
   page.pending_interruption = low_of(hypervisor, vp, RegisterName::kPendingInterruption);
   page.interrupt_state = low_of(hypervisor, vp, RegisterName::kInterruptState);
   page.xfem = low_of(hypervisor, vp, RegisterName::kXfem);
-  machine::write_memory(machine::Spa(vp.records.register_page), std::as_bytes(std::span(&page, 1)));
+  machine::write_memory(machine::Spa(vp.records.register_page.page),
+                        std::as_bytes(std::span(&page, 1)));
+}
+
+void drop_register_page(Hypervisor& hypervisor, VirtualProcessor& vp) {
+  RegisterPage page;
+  (void)end_register_page(hypervisor, vp, page);
 }
 
 void take_register_page(Hypervisor& hypervisor, VirtualProcessor& vp) {
-  if (vp.records.register_page == machine::Spn()) {
-    return;
-  }
-  const machine::Spa where(vp.records.register_page);
   RegisterPage page;
-  machine::read_memory(where, std::as_writable_bytes(std::span(&page, 1)));
-  machine::store_u8(where + offsetof(RegisterPage, is_valid), 0);
-  machine::store_u32(where + offsetof(RegisterPage, dirty), 0);
-  if (page.is_valid == 0) {
+  if (!end_register_page(hypervisor, vp, page)) {
     return;
   }
   if ((page.dirty & RegisterPage::kDirtyGeneral) != 0) {

@@ -13,4 +13,7 @@ void fill_register_page(VirtualProcessor& vp);
 /// that a register does not take leaves that register alone. No lock is held.
 void take_register_page(Hypervisor& hypervisor, VirtualProcessor& vp);
 
+/// The VP starts from anew: what the page says is no longer so. No lock is held.
+void drop_register_page(Hypervisor& hypervisor, VirtualProcessor& vp);
+
 }  // namespace hv

@@ -14,6 +14,14 @@
 
 namespace hv {
 
+/// A page of the VP's partition that its parent sees.
+struct StatePage {
+  machine::Spn page{};
+  /// Where the parent sees it.
+  machine::Gpn place{};
+  [[nodiscard]] bool is_mapped() const { return page != machine::Spn(); }
+};
+
 struct VpRecords {
   // Of whoever runs the VP or has stopped it.
   /// Events that the parent has asked for, as the PendingEvent registers have them.
@@ -27,9 +35,9 @@ struct VpRecords {
 
   // Under the communication lock.
   std::array<std::byte, kMessagePayloadBytes> intercept_payload{};
-  /// Pages that the parent sees; page 0 for none.
-  machine::Spn register_page{};
-  machine::Spn message_page{};
+  // Mapped and unmapped under the management lock, too: state_pages.h.
+  StatePage register_page;
+  StatePage message_page;
 };
 static_assert(sizeof(VpRecords) <= machine::kPageSize);
 

@@ -107,10 +107,9 @@ std::optional<std::uint64_t> read_derived(VirtualProcessor& vp, RegisterName nam
     case RegisterName::kVpRootSignalCount:
       return 0;  // the hypervisor schedules; nobody is signalled
     case RegisterName::kRegisterPage:
-      return vp.records.register_page == machine::Spn()
-                 ? 0
-                 : OverlayPageRegister(machine::Gpn(vp.records.register_page.value()), true)
-                       .value();
+      return vp.records.register_page.is_mapped()
+                 ? OverlayPageRegister(vp.records.register_page.place, true).value()
+                 : 0;
     case RegisterName::kInstructionEmulationHints:
     case RegisterName::kTscVirtualOffset:
     case RegisterName::kTscAdjust:

@@ -9,6 +9,7 @@
 #include "hv/tlfs/hypercall_memory.h"
 #include "hv/tlfs/hypercall_partition.h"
 #include "hv/tlfs/hypercall_processor.h"
+#include "hv/tlfs/hypercall_state.h"
 #include "hv/tlfs/hypercall_system.h"
 #include "hv/tlfs/intercept_results.h"
 #include "hv/tlfs/statistics.h"

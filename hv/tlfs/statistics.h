@@ -99,7 +99,7 @@ enum class VpCounter : std::uint16_t {
   kVirtualInterrupts = 59,
   kLogicalProcessorDispatches = 74,
   /// Of the root scheduler, which is the only one to set it.
-  kRootDispatchThreadBlocked = 201,
+  kRootDispatchThreadBlocked = 202,
 };
 
 }  // namespace hv

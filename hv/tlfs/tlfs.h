@@ -17,6 +17,7 @@
 #include "hv/tlfs/processor_features.h"
 #include "hv/tlfs/reference_tsc.h"
 #include "hv/tlfs/register_names.h"
+#include "hv/tlfs/register_page.h"
 #include "hv/tlfs/register_values.h"
 #include "hv/tlfs/statistics.h"
 #include "hv/tlfs/status.h"

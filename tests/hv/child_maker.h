@@ -25,9 +25,10 @@ struct Child {
 /// What is done to a partition before it is initialized.
 using EarlyStep = void (*)(hv::PartitionId partition);
 
-/// Creates a partition with the image of a boot module, and its VPs, none started.
+/// Creates a partition with the image of a boot module, and its VPs, none started. `more_flags`
+/// are creation flags beside those that every child has.
 [[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1,
-                         EarlyStep early = nullptr);
+                         EarlyStep early = nullptr, std::uint64_t more_flags = 0);
 void start(const Child& child, std::uint32_t vp);
 void map_hole(const Child& child);
 void unmap_hole(const Child& child);

@@ -37,6 +37,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       flush_call_cases(),
       ipi_call_cases(),
       interrupt_call_cases(),
+      state_page_cases(),
   };
   return tables;
 }

@@ -50,6 +50,7 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> interrupt_call_cases();
 [[nodiscard]] std::span<const MsrCase> apic_msr_cases();
 [[nodiscard]] std::span<const CallCase> vp_call_cases();
+[[nodiscard]] std::span<const CallCase> state_page_cases();
 [[nodiscard]] std::span<const MsrCase> architecture_msr_cases();
 
 }  // namespace interface_test
