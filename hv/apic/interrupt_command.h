@@ -34,8 +34,8 @@ struct InterruptCommand {
   static constexpr unsigned kShorthandShift = 18;
   static constexpr unsigned kDestinationShift = 32;
   static constexpr unsigned kXapicDestinationShift = 56;
-  /// The bits of an x2APIC ICR that must be zero; 12 and 13 are read-only elsewhere and ignored.
-  static constexpr std::uint64_t kReservedBits = 0xFFF3'0000;
+  /// The bits of an x2APIC ICR that must be zero; 12, the delivery status, is ignored.
+  static constexpr std::uint64_t kReservedBits = 0xFFF3'2000;
 
   InterruptDelivery delivery = InterruptDelivery::kFixed;
   std::uint8_t vector = 0;
@@ -44,9 +44,10 @@ struct InterruptCommand {
   /// Level triggered, which only a parent can ask for; `deassert` takes such requests back.
   bool level = false;
   bool deassert = false;
-  /// INIT with level trigger and no assert: synchronizes arbitration ids, which no processor here
-  /// has. Nothing is sent.
-  bool is_init_deassert = false;
+  /// Nothing is sent: a delivery mode that is reserved; a shorthand with the sender in it for
+  /// anything but fixed interrupts (SDM vol. 3 table 10-3 calls these invalid); or INIT with level
+  /// trigger and no assert, which synchronizes arbitration ids that no processor here has.
+  bool goes_nowhere = false;
 
   /// The x2APIC form: destination in 63:32.
   [[nodiscard]] static constexpr InterruptCommand decode(std::uint64_t value) {
@@ -56,8 +57,14 @@ struct InterruptCommand {
     command.shorthand = static_cast<DestinationShorthand>((value >> kShorthandShift) & 3);
     command.destination = {static_cast<std::uint32_t>(value >> kDestinationShift),
                            (value & kLogical) != 0};
-    command.is_init_deassert = command.delivery == InterruptDelivery::kInit &&
-                               (value & kLevel) != 0 && (value & kAssert) == 0;
+    const bool is_reserved = command.delivery == InterruptDelivery::kRemoteRead ||
+                             command.delivery == InterruptDelivery::kExtInt;
+    const bool includes_sender = command.shorthand == DestinationShorthand::kSelf ||
+                                 command.shorthand == DestinationShorthand::kAllWithSelf;
+    const bool is_init_deassert = command.delivery == InterruptDelivery::kInit &&
+                                  (value & kLevel) != 0 && (value & kAssert) == 0;
+    command.goes_nowhere = is_reserved || is_init_deassert ||
+                           (includes_sender && command.delivery != InterruptDelivery::kFixed);
     return command;
   }
 };

@@ -23,7 +23,7 @@ constexpr std::uint32_t kLvtPinBits = 0x0001'A7FF;
 constexpr std::uint32_t kLvtReadOnlyBits = 0x0000'5000;
 constexpr std::uint32_t kSpuriousBits = 0x0000'11FF;
 constexpr std::uint32_t kDivideBits = 0xB;
-constexpr std::uint64_t kCommandStatusBits = 0x3000;  // read-only: delivery status, reserved
+constexpr std::uint64_t kCommandStatusBits = 0x1000;  // read-only: delivery status
 constexpr std::uint32_t kErrorIllegalRegister = 1u << 7;
 constexpr std::uint32_t kErrorSendIllegalVector = 1u << 5;
 constexpr std::uint32_t kErrorReceiveIllegalVector = 1u << 6;
@@ -177,7 +177,13 @@ std::optional<std::uint64_t> LocalApic::read_vectors(std::uint32_t msr) const {
   return std::nullopt;
 }
 
+void LocalApic::set_tsc_deadline(std::uint64_t deadline, std::uint64_t tsc) {
+  (void)expire_timer(tsc);
+  timer_.set_tsc_deadline(deadline);
+}
+
 ApicWriteOutcome LocalApic::write(std::uint32_t msr, std::uint64_t value, std::uint64_t tsc) {
+  (void)expire_timer(tsc);
   if (msr == x86::kX2ApicIcr) {
     return write_command(value);
   }
@@ -259,6 +265,7 @@ std::uint64_t LocalApic::read_page(std::uint32_t offset, std::uint32_t size_byte
 
 ApicWriteOutcome LocalApic::write_page(std::uint32_t offset, std::uint32_t size_bytes,
                                        std::uint64_t value, std::uint64_t tsc) {
+  (void)expire_timer(tsc);
   if (offset % kRegisterSpacing != 0 || size_bytes != kRegisterBytes) {
     return outcome(Kind::kDone);
   }
@@ -354,7 +361,7 @@ ApicWriteOutcome LocalApic::write_command(std::uint64_t value) {
     note_error(kErrorSendIllegalVector);
     return outcome(Kind::kDone);
   }
-  return result.command.is_init_deassert ? outcome(Kind::kDone) : result;
+  return result.command.goes_nowhere ? outcome(Kind::kDone) : result;
 }
 
 ApicWriteOutcome LocalApic::write_self(std::uint64_t value) {

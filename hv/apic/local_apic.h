@@ -66,7 +66,8 @@ class LocalApic {
   [[nodiscard]] bool set_mode(ApicMode mode);
 
   // --- Registers, by the x2APIC's numbers, 0x800..0x8FF, whatever the mode ----
-  /// Nothing: #GP. `tsc` is the guest's time-stamp counter.
+  /// Nothing: #GP. `tsc` is the guest's time-stamp counter. A write finds the timer run out if it
+  /// has by then, as under what was written before.
   [[nodiscard]] std::optional<std::uint64_t> read(std::uint32_t msr, std::uint64_t tsc) const;
   [[nodiscard]] ApicWriteOutcome write(std::uint32_t msr, std::uint64_t value, std::uint64_t tsc);
 
@@ -79,9 +80,9 @@ class LocalApic {
   /// bytes of a register.
   [[nodiscard]] ApicWriteOutcome write_page(std::uint32_t offset, std::uint32_t size_bytes,
                                             std::uint64_t value, std::uint64_t tsc);
-  /// IA32_TSC_DEADLINE.
+  /// IA32_TSC_DEADLINE; one that has come by `tsc` is not set aside by the next.
   [[nodiscard]] std::uint64_t tsc_deadline() const { return timer_.tsc_deadline(); }
-  void set_tsc_deadline(std::uint64_t deadline) { timer_.set_tsc_deadline(deadline); }
+  void set_tsc_deadline(std::uint64_t deadline, std::uint64_t tsc);
   /// CR8 is the upper half of the task priority.
   [[nodiscard]] std::uint8_t cr8() const { return static_cast<std::uint8_t>(task_priority_ >> 4); }
   void set_cr8(std::uint8_t value) { task_priority_ = static_cast<std::uint8_t>(value << 4); }

@@ -73,8 +73,9 @@ ReadResult read_tsc_deadline(const MsrAccess& access) {
 }
 
 WriteResult write_tsc_deadline(const MsrAccess& access, std::uint64_t value) {
+  const std::uint64_t now = machine::read_tsc();
   const machine::LockGuard guard(access.vp.lock);
-  access.vp.apic.set_tsc_deadline(value);
+  access.vp.apic.set_tsc_deadline(value, now);
   access.vp.changed = true;
   return {};
 }

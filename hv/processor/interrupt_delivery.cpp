@@ -340,7 +340,7 @@ void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::ui
 
 void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
                     const InterruptCommand& command) {
-  if (!command.is_init_deassert) {
+  if (!command.goes_nowhere) {
     (void)deliver_to_destinations(hypervisor, source.partition, &source, command);
   }
 }

@@ -265,16 +265,16 @@ TEST_CASE("the periodic timer goes on, and a masked one is silent", "[hv][apic]"
 
 TEST_CASE("TSC-deadline mode is armed by its MSR and disarmed by a change of mode", "[hv][apic]") {
   Enabled enabled;
-  enabled.apic.set_tsc_deadline(500);
+  enabled.apic.set_tsc_deadline(500, 0);
   CHECK(enabled.apic.tsc_deadline() == 0);  // another mode
   CHECK(enabled.write(x86::kX2ApicLvtTimer, 0x40040) == Kind::kTimerChanged);
-  enabled.apic.set_tsc_deadline(500);
+  enabled.apic.set_tsc_deadline(500, 0);
   CHECK(enabled.apic.timer_deadline() == 500);
   CHECK(enabled.write(x86::kX2ApicTimerInitialCount, 100, 0) == Kind::kTimerChanged);
   CHECK(enabled.read(x86::kX2ApicTimerInitialCount) == 0);
   CHECK(enabled.apic.expire_timer(500));
   CHECK(enabled.apic.tsc_deadline() == 0);
-  enabled.apic.set_tsc_deadline(900);
+  enabled.apic.set_tsc_deadline(900, 500);
   CHECK(enabled.write(x86::kX2ApicLvtTimer, 0x40) == Kind::kTimerChanged);
   CHECK_FALSE(enabled.apic.timer_deadline());
 }
