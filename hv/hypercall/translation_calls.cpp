@@ -27,6 +27,12 @@ CallOutcome translate(CallContext& context) {
   }
   Output output;
   const auto act = [&](VirtualProcessor& vp) -> CallOutcome {
+    // Before the tables are read: who changes them from here on waits in its flush, and what was
+    // flushed before is not found any more.
+    if ((input.flags & kTranslateTlbFlushInhibit) != 0) {
+      const machine::LockGuard guard(vp.lock);
+      vp.tlb_flush_inhibited = true;
+    }
     const auto found =
         translate_guest_address(vp, input.gva_page << machine::kPageShift, input.flags);
     if (!found) {
@@ -34,10 +40,6 @@ CallOutcome translate(CallContext& context) {
     }
     output.result = found->result();
     output.gpn = found->gpn;
-    if ((input.flags & kTranslateTlbFlushInhibit) != 0) {
-      const machine::LockGuard guard(vp.lock);
-      vp.tlb_flush_inhibited = true;
-    }
     return {};
   };
   const CallOutcome outcome =
