@@ -189,6 +189,7 @@ void read_storage(TableReader& table, const Scenario& scenario, WorkloadDescript
   std::uint64_t busy_ns = 0;
   table.duration("busy", 1'000'000'000, busy_ns);
   workload.busy_us = static_cast<std::uint32_t>(busy_ns / 1'000);
+  table.number("moves", {0, 100'000'000, ""}, workload.moves);
   table.number("scratch_mib", {1, 1024, "MiB"}, workload.scratch_mib);
   workload.data_disk = disk_named(table, "data_disk", scenario.disks);
   workload.scratch_disk = disk_named(table, "scratch_disk", scenario.disks);
@@ -236,7 +237,12 @@ constexpr std::array kWorkloadKeys = {
     WorkloadKey{"scratch_mib", WorkloadKind::kStorage},
     WorkloadKey{"data_disk", WorkloadKind::kStorage},
     WorkloadKey{"scratch_disk", WorkloadKind::kStorage},
+    WorkloadKey{"subchannels", WorkloadKind::kStorage},
+    WorkloadKey{"removals", WorkloadKind::kStorage},
+    WorkloadKey{"moves", WorkloadKind::kStorage},
     WorkloadKey{"openings", WorkloadKind::kPlug},
+    WorkloadKey{"disks", WorkloadKind::kPlug},
+    WorkloadKey{"subchannels", WorkloadKind::kPlug},
     WorkloadKey{"removals", WorkloadKind::kPlug},
     WorkloadKey{"data_disk", WorkloadKind::kPlug},
 };
@@ -262,6 +268,10 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
                                           name_of(workload.kind), name_of(entry.kind)));
     }
   }
+  if (belongs_to("subchannels", workload.kind)) {
+    table.number("subchannels", {0, 3, ""}, workload.subchannels);
+    table.number("removals", {0, 100'000'000, ""}, workload.removals);
+  }
   switch (workload.kind) {
     case WorkloadKind::kHello:
       break;
@@ -280,7 +290,7 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
       break;
     case WorkloadKind::kPlug:
       table.number("openings", {1, 100'000'000, ""}, workload.openings);
-      table.number("removals", {0, 100'000'000, ""}, workload.removals);
+      table.number("disks", {1, 2, ""}, workload.disks);
       workload.data_disk = disk_named(table, "data_disk", scenario.disks);
       break;
   }

@@ -85,6 +85,9 @@ struct WorkloadDescription {
   // plug
   std::uint32_t openings = 100;
   std::uint32_t removals = 0;
+  std::uint32_t disks = 1;
+  std::uint32_t subchannels = 0;
+  std::uint32_t moves = 0;
   // storage; disks are indices into Scenario::disks
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;

@@ -82,6 +82,8 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
     case WorkloadKind::kPlug:
       put("openings", workload.openings);
       put("removals", workload.removals);
+      put("disks", workload.disks);
+      put("subchannels", workload.subchannels);
       put("data_disk", workload.data_disk);
       break;
     case WorkloadKind::kStorage:
@@ -90,6 +92,9 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
       put("chunk_kib", workload.chunk_kib);
       put("ring_kib", workload.ring_kib);
       put("busy_us", workload.busy_us);
+      put("removals", workload.removals);
+      put("subchannels", workload.subchannels);
+      put("moves", workload.moves);
       put("padding_bytes", materials.disks[workload.data_disk].padding_bytes);
       put("data_disk", workload.data_disk);
       put("scratch_disk", workload.scratch_disk);

@@ -26,6 +26,8 @@ constexpr NumberKey kNumberKeys[] = {
     {"rounds", &Parameters::rounds},
     {"openings", &Parameters::openings},
     {"lies", &Parameters::lies},
+    {"subchannels", &Parameters::subchannels},
+    {"moves", &Parameters::moves},
     {"bus_version", &Parameters::bus_version},
 };
 

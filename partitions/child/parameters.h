@@ -15,6 +15,8 @@
 //   rounds       work: rounds
 //   openings     plug: how often it opens the disk
 //   lies         lie: how many it tells
+//   subchannels  storage, plug: how many sub-channels it asks for, for each disk
+//   moves        storage: how often it moves a channel of the second disk to another processor
 //   bus_version  the newest of VMBus that it asks for: the major number times 65536 and the minor
 #pragma once
 
@@ -44,6 +46,8 @@ struct Parameters {
   std::uint32_t rounds = 100;
   std::uint32_t openings = 100;
   std::uint32_t lies = 1000;
+  std::uint32_t subchannels = 0;
+  std::uint32_t moves = 0;
   std::uint32_t bus_version = 0x50003;
 };
 

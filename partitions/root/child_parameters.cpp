@@ -22,6 +22,8 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("rounds", parameters.rounds);
   add("openings", parameters.openings);
   add("lies", parameters.lies);
+  add("subchannels", parameters.subchannels);
+  add("moves", parameters.moves);
   add("bus_version", parameters.child_bus_version);
 }
 

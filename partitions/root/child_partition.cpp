@@ -47,7 +47,9 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
     std::string_view child_parameters) {
   processors_ = parameters.child_processors;
   has_devices_ = uses_bus(parameters.workload);
-  removals_ = parameters.workload == Workload::kPlug ? parameters.removals : 0;
+  removals_ = uses_disks(parameters.workload) ? parameters.removals : 0;
+  removes_only_subchannels_ = parameters.workload == Workload::kStorage;
+  subchannels_ = static_cast<std::uint16_t>(parameters.subchannels);
   bus_version_ = vmbus::version_or(parameters.bus_version, vmbus::Version::kCopper);
   const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;
   const auto image = read_image(image_module, memory_bytes, processors_);
@@ -139,7 +141,8 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_to_itself(
 
 std::optional<ChildPartition::Failure> ChildPartition::offer_disk(Disks& disks, EventFlags& flags,
                                                                   const DiskRange& range) {
-  auto* device = kernel_.heap().create<StorageDevice>(kernel_, disks, memory_, range, disks_++);
+  const StorageUnit unit{range, disks_++, subchannels_, 0};
+  auto* device = kernel_.heap().create<StorageDevice>(kernel_, disks, memory_, unit);
   return failed("disk", bus_->add(*device, flags));
 }
 
@@ -151,7 +154,7 @@ std::optional<ChildPartition::Failure> ChildPartition::start() {
   }
   const auto failure = failed("SetVpRegisters", calls_.start_vp0(partition_, image_));
   if (!failure && removals_ != 0) {
-    bus_->begin_removals(removals_);
+    bus_->begin_removals(removals_, removes_only_subchannels_);
   }
   return failure;
 }

@@ -76,6 +76,8 @@ class ChildPartition {
   bool has_devices_ = false;
   vmbus::Version bus_version_ = vmbus::Version::kCopper;
   std::uint32_t removals_ = 0;
+  bool removes_only_subchannels_ = false;
+  std::uint16_t subchannels_ = 0;
   hv::PartitionId partition_ = hv::kPartitionIdInvalid;
   bool initialized_ = false;
   MemoryBlock memory_;

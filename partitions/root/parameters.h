@@ -28,7 +28,12 @@
 //   idle_ms             1000      idle: how long
 //   rounds              100       work: rounds of computing, allocating and signalling
 //   openings            100       plug: how often a child opens its disk
-//   removals            0         plug: how often the root takes it away and brings it back
+//   removals            0         plug: how often the root takes a channel away and brings it back;
+//                                 storage: the same of sub-channels
+//   disks               1         plug: how many disks there are, all of the same content, 1..2
+//   subchannels         0         storage, plug: how many sub-channels each disk may have, 0..3
+//   moves               0         storage: how often a child moves a channel of its second disk to
+//                                 another of its processors
 //   data_disk           0         storage, plug: ATA disk that the children may read, 0..3
 //   scratch_disk        1         storage: ATA disk that holds the scratch ranges, 0..3
 //   scratch_mib         4         storage: scratch range of each child, 1..1024
@@ -84,6 +89,9 @@ struct Parameters {
   std::uint32_t lying_processors = 2;
   std::uint32_t lies = 1000;
   std::uint32_t removals = 0;
+  std::uint32_t disks = 1;
+  std::uint32_t subchannels = 0;
+  std::uint32_t moves = 0;
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
   std::uint32_t scratch_mib = 4;

@@ -233,9 +233,13 @@ std::optional<ChildPartition::Failure> Program::offer_disks(ChildPartition& chil
   }
   EventFlags& flags = bus_receiver_.flags();
   const DiskRange data{parameters_.data_disk, 0, data_sectors, true};
-  const auto failure = child.offer_disk(disks_, flags, data);
-  if (failure || !scratch) {
-    return failure;
+  for (std::uint32_t disk = 0; disk < parameters_.disks; ++disk) {
+    if (const auto failure = child.offer_disk(disks_, flags, data)) {
+      return failure;
+    }
+  }
+  if (!scratch) {
+    return std::nullopt;
   }
   return child.offer_disk(disks_, flags, {parameters_.scratch_disk, first, scratch_sectors, false});
 }

@@ -114,7 +114,7 @@ constexpr Refusal kRefusals[] = {
     {"flags of a message connection", "[workload]",
      "[[partitions.connection]]\nid = 65536\ntype = \"message\"\nsint = 3\nflags = 2\n[workload]",
      21, "partitions.connection[0].flags", ""},
-    {"removals where nothing is removed", "requests = 10", "removals = 10", 21, "workload.removals",
+    {"several disks where there are two kinds", "requests = 10", "disks = 2", 21, "workload.disks",
      "it belongs to \"plug\""},
     {"a chance for what nobody decides", "[limits]",
      "[chances]\n\"device.disk.fire\" = 2\n[limits]", 26, "chances.device.disk.fire",

@@ -13,6 +13,12 @@ namespace {
 
 constexpr machine::Site kPostRefused("child.bus.message_refused");
 constexpr machine::Site kMessageSent("child.bus.message_sent");
+constexpr machine::Site kSignalAtTarget("child.bus.signal_comes_to_a_target_of_the_channel");
+constexpr machine::Site kSignalElsewhere("child.bus.signal_at_another_processor_than_0");
+constexpr machine::Site kSignalAfterMove("child.bus.signal_at_the_processor_moved_to");
+constexpr machine::Site kMoveRefused("child.bus.move_refused");
+
+constexpr std::uint16_t kOnlyFlag = 0;
 
 }  // namespace
 
@@ -31,8 +37,19 @@ vmbus::ClientConfiguration BusDriver::configuration() const {
 
 kernel::Task<bool> BusDriver::connect() {
   kernel_.processor(0).synic().attach(vmbus::kVmbusSint, *this);
+  co_await start_processors();
   const bool connected = co_await make_contact();
   co_return connected;
+}
+
+kernel::Task<> BusDriver::start_processors() {
+  SignalForwarder& forwarder = *this;
+  for (std::uint32_t index = 1; index < options_.processors; ++index) {
+    auto* const processor = kernel_.heap().create<BusProcessor>(
+        kernel_.processor(index), forwarder, static_cast<std::uint32_t>(kMaxDevices + 1));
+    processor->start();
+    co_await processor->started().wait();
+  }
 }
 
 kernel::Task<bool> BusDriver::start_anew() {
@@ -102,6 +119,9 @@ kernel::Task<bool> BusDriver::open_with(OfferedDevice& device, vmbus::GpadlId ri
   vmbus::OpenParameters parameters;
   parameters.ring_gpadl = ring;
   parameters.downstream_page_offset = static_cast<std::uint32_t>(page_count / 2);
+  parameters.target_vp = device.target_vp;
+  channel.target_vp = device.target_vp;
+  channel.targets |= 1ull << device.target_vp;
   if (client_.open(device.channel, parameters) != vmbus::ClientStatus::kDone) {
     co_return false;
   }
@@ -176,12 +196,55 @@ void BusDriver::release(OfferedDevice& device) {
 kernel::Task<OfferedDevice*> BusDriver::wait_for(const vmbus::Guid& type) {
   for (;;) {
     for (OfferedDevice& device : devices()) {
-      if (device.type == type && !device.rescinded) {
+      if (device.type == type && device.subchannel_index == 0 && !device.rescinded) {
         co_return &device;
       }
     }
     co_await something_offered_.wait();
   }
+}
+
+OfferedDevice* BusDriver::find_subchannel(const vmbus::Guid& instance, std::uint16_t index) {
+  for (OfferedDevice& device : devices()) {
+    if (device.instance == instance && device.subchannel_index == index && !device.rescinded) {
+      return &device;
+    }
+  }
+  return nullptr;
+}
+
+void BusDriver::listen_for_offers(kernel::Notice& notice) {
+  const auto place = std::ranges::find(listeners_, nullptr);
+  INVARIANT(place != listeners_.end());
+  *place = &notice;
+}
+
+void BusDriver::stop_listening(kernel::Notice& notice) {
+  std::ranges::replace(listeners_, &notice, nullptr);
+}
+
+kernel::Task<bool> BusDriver::move(OfferedDevice& device, std::uint32_t target_vp) {
+  Channel& channel = *channel_of(device.channel);
+  channel.moved.clear();
+  // From here on they may come there, and until the root has moved them to the old one.
+  channel.targets |= 1ull << target_vp;
+  if (client_.modify(device.channel, target_vp) != vmbus::ClientStatus::kDone) {
+    machine::sometimes(kMoveRefused, true);
+    co_return false;
+  }
+  if (vmbus::has_modify_response(client_.version())) {
+    co_await channel.moved.wait();
+    if (!channel.move_success) {
+      co_return false;
+    }
+  }
+  channel.target_vp = target_vp;
+  device.target_vp = target_vp;
+  co_return true;
+}
+
+void BusDriver::signal(const OfferedDevice& device) {
+  static_cast<void>(kernel::signal_event(device.signal, kOnlyFlag));
 }
 
 void BusDriver::message_arrived(const hv::Message& message) {
@@ -193,9 +256,16 @@ void BusDriver::message_arrived(const hv::Message& message) {
   client_.handle_message(std::span(message.payload).first(size));
 }
 
-void BusDriver::event_flag_set(std::uint32_t flag) {
+void BusDriver::signal_came(std::uint32_t flag, std::uint32_t processor) {
   Channel* channel = channel_of(vmbus::ChannelId(flag));
-  if (channel != nullptr && channel->driver != nullptr) {
+  if (channel == nullptr) {
+    return;
+  }
+  machine::always(kSignalAtTarget, ((channel->targets >> processor) & 1) != 0, flag, processor);
+  machine::sometimes(kSignalElsewhere, processor != 0);
+  machine::sometimes(kSignalAfterMove, channel->moved.is_set() && channel->move_success &&
+                                           channel->target_vp == processor);
+  if (channel->driver != nullptr) {
     channel->driver->signalled();
   }
 }
@@ -237,8 +307,14 @@ void BusDriver::offered(vmbus::ChannelId channel, const vmbus::OfferChannel& off
   devices_[place] = OfferedDevice{.channel = channel,
                                   .type = offer.interface_type,
                                   .instance = offer.interface_instance,
+                                  .subchannel_index = offer.subchannel_index,
                                   .signal = hv::ConnectionId(offer.connection_id)};
   something_offered_.give();
+  for (kernel::Notice* const listener : listeners_) {
+    if (listener != nullptr) {
+      listener->give();
+    }
+  }
 }
 
 void BusDriver::all_offers_delivered() { offers_delivered_.set(); }
@@ -264,7 +340,12 @@ void BusDriver::rescinded(vmbus::ChannelId id) {
   }
 }
 
-void BusDriver::modified(vmbus::ChannelId, bool) {}
+void BusDriver::modified(vmbus::ChannelId id, bool success) {
+  if (Channel* channel = channel_of(id); channel != nullptr) {
+    channel->move_success = success;
+    channel->moved.set();
+  }
+}
 
 void BusDriver::answer_gpadl(vmbus::GpadlId gpadl, bool success) {
   for (Channel& channel : channels_) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "partitions/child/bus/bus_processor.h"
 #include "partitions/kernel/kernel.h"
 #include "partitions/kernel/outbox.h"
 #include "partitions/kernel/synchronization.h"
@@ -21,7 +22,11 @@ struct OfferedDevice {
   vmbus::ChannelId channel;
   vmbus::Guid type;
   vmbus::Guid instance;
+  /// 0 for a primary channel.
+  std::uint16_t subchannel_index = 0;
   hv::ConnectionId signal{};
+  /// Where its signals go from open() on.
+  std::uint32_t target_vp = 0;
   bool rescinded = false;
   /// The bus knows no more of it than we do: another offer may take its place here.
   bool released = false;
@@ -32,6 +37,8 @@ struct BusOptions {
   /// The child's number, for traces.
   std::uint32_t number = 0;
   vmbus::Version newest_version = vmbus::Version::kIron;
+  /// So many take signals of channels, from 0 on; they are running.
+  std::uint32_t processors = 1;
 };
 
 /// The driver of one channel.
@@ -45,9 +52,11 @@ class ChannelDriver {
   ~ChannelDriver() = default;
 };
 
-class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifier {
+class BusDriver final : public kernel::SintReceiver,
+                        private SignalForwarder,
+                        private vmbus::ClientNotifier {
  public:
-  static constexpr std::size_t kMaxDevices = 8;
+  static constexpr std::size_t kMaxDevices = 16;
 
   BusDriver(kernel::Kernel& kernel, const BusOptions& options);
 
@@ -60,8 +69,11 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
     return std::span(devices_).first(device_count_);
   }
 
+  [[nodiscard]] std::uint32_t processors() const { return options_.processors; }
+
   /// Lends the pages, opens the channel with them as its two rings of equal size, and sends the
-  /// channel's signals to `driver`. False if the root refuses or the device is gone.
+  /// channel's signals to `driver`, by way of the device's target processor. False if the root
+  /// refuses or the device is gone.
   kernel::Task<bool> open(OfferedDevice& device, ChannelDriver& driver,
                           std::span<const machine::Gpn> ring_pages);
   /// Closes the channel, open or half open; returns when the root has let go of the rings.
@@ -71,8 +83,20 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   /// the root has let go of the new ones.
   kernel::Task<bool> reopen(OfferedDevice& device, std::span<const machine::Gpn> ring_pages);
 
-  /// Waits until a device of this class is there.
+  /// Sends an open channel's signals to another processor. False if the root refuses, or speaks no
+  /// version that has it. Before 5.3 it is not known when it is done.
+  kernel::Task<bool> move(OfferedDevice& device, std::uint32_t target_vp);
+
+  /// Tells the root that there is something in the channel's ring.
+  void signal(const OfferedDevice& device);
+
+  /// Waits until a device of this class is there. For one task at a time.
   kernel::Task<OfferedDevice*> wait_for(const vmbus::Guid& type);
+  /// A device's sub-channel that is there now; null if it is not.
+  [[nodiscard]] OfferedDevice* find_subchannel(const vmbus::Guid& instance, std::uint16_t index);
+  /// Gives notice of each offer.
+  void listen_for_offers(kernel::Notice& notice);
+  void stop_listening(kernel::Notice& notice);
 
   /// As a kernel after a crash: says goodbye with channels open, waits for no answer, and makes
   /// contact anew. When it returns the root has let go of every page that it was lent.
@@ -81,7 +105,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   void message_arrived(const hv::Message& message) override;
   /// A channel's flag is its id.
   [[nodiscard]] std::uint32_t event_flag_limit() const override { return kMaxDevices + 1; }
-  void event_flag_set(std::uint32_t flag) override;
+  void event_flag_set(std::uint32_t flag) override { signal_came(flag, 0); }
 
  private:
   /// What is known of a channel from our side, by its id.
@@ -92,7 +116,17 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
     vmbus::GpadlId other_ring;
     kernel::Event answered;
     bool success = false;
+    kernel::Event moved;
+    bool move_success = false;
+    /// The processors that its signals were sent to, a bit for each.
+    std::uint64_t targets = 0;
+    /// The newest of them.
+    std::uint32_t target_vp = 0;
   };
+  static constexpr std::size_t kMostListeners = 4;
+
+  void signal_came(std::uint32_t flag, std::uint32_t processor) override;
+  kernel::Task<> start_processors();
 
   void send_message(std::uint32_t connection_id, std::span<const std::byte> message) override;
   void connected(vmbus::Version version) override;
@@ -137,6 +171,7 @@ class BusDriver final : public kernel::SintReceiver, private vmbus::ClientNotifi
   kernel::Event offers_delivered_;
   kernel::Event unloaded_;
   kernel::Notice something_offered_;
+  std::array<kernel::Notice*, kMostListeners> listeners_{};
 };
 
 }  // namespace child

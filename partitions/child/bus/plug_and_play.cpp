@@ -10,10 +10,10 @@ kernel::Task<bool> PlugAndPlay::start() {
     co_return false;
   }
   for (OfferedDevice& device : bus_.devices()) {
-    if (device.type != vmbus::kScsiInterface) {
+    if (device.type != vmbus::kScsiInterface || device.subchannel_index != 0) {
       continue;  // No driver of ours; the device stays closed.
     }
-    auto* disk = kernel_.heap().create<StorageClient>(kernel_, bus_, device, ring_pages_);
+    auto* disk = kernel_.heap().create<StorageClient>(kernel_, bus_, device, disk_options_);
     disks_[disk_count_++] = disk;
     const bool started = co_await disk->start();
     if (!started) {

@@ -14,9 +14,8 @@ namespace child {
 
 class PlugAndPlay {
  public:
-  /// `ring_pages` is the size of a disk's rings.
-  PlugAndPlay(kernel::Kernel& kernel, const BusOptions& options, std::size_t ring_pages)
-      : kernel_(kernel), bus_(kernel, options), ring_pages_(ring_pages) {}
+  PlugAndPlay(kernel::Kernel& kernel, const BusOptions& options, const StorageOptions& disks)
+      : kernel_(kernel), bus_(kernel, options), disk_options_(disks) {}
 
   /// Enumerates the bus and starts the drivers. False if the bus cannot be reached or a driver does
   /// not start.
@@ -32,7 +31,7 @@ class PlugAndPlay {
 
   kernel::Kernel& kernel_;
   BusDriver bus_;
-  std::size_t ring_pages_;
+  const StorageOptions disk_options_;
   std::array<StorageClient*, BusDriver::kMaxDevices> disks_{};
   std::size_t disk_count_ = 0;
 };

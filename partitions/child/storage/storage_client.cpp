@@ -4,8 +4,6 @@
 
 #include "machine/guest.h"
 #include "machine/machine.h"
-#include "partitions/kernel/posting.h"
-#include "vmbus/packet_trace.h"
 
 namespace child {
 
@@ -13,45 +11,28 @@ namespace {
 
 namespace storage = vmbus::storage;
 
-constexpr std::uint16_t kOnlyFlag = 0;
-constexpr std::uint64_t kPollAgain100ns = 1'000;
 constexpr std::uint32_t kSectorBytes = storage::kSectorSize;
 constexpr std::uint32_t kCapacityBytes = 8;
 
 constexpr machine::Site kCompletionKnown("child.storage.completion_is_of_a_request");
 constexpr machine::Site kAnsweredOnce("child.storage.request_is_answered_once");
-constexpr machine::Site kRingWasFull("child.storage.request_ring_full");
+constexpr machine::Site kAskedAgain("child.storage.request_asked_again_by_another_channel");
 
 }  // namespace
 
-StorageClient::Rings::Rings(std::span<const machine::Gpn> pages)
-    : incoming(vmbus::GpaPagesMemory(pages.subspan(pages.size() / 2))),
-      outgoing(vmbus::GpaPagesMemory(pages.first(pages.size() / 2))) {}
-
-bool StorageClient::make_rings(std::array<machine::Gpn, 2 * kMostRingPages>& pages) {
-  const std::size_t page_count = 2 * ring_pages_;
-  const auto first = kernel_.pages().allocate(page_count);
-  if (!first) {
-    return false;
-  }
-  for (std::size_t index = 0; index < page_count; ++index) {
-    pages[index] = *first + index;
-  }
-  machine::fill_memory(machine::Gpa(*first), page_count * machine::kPageSize, 0);
-  const std::span<const machine::Gpn> both = std::span(pages).first(page_count);
-  vmbus::GpaPagesMemory outgoing(both.first(ring_pages_));
-  vmbus::GpaPagesMemory incoming(both.subspan(ring_pages_));
-  vmbus::announce_pending_send_size(outgoing);
-  vmbus::announce_pending_send_size(incoming);
-  return true;
+StorageClient::StorageClient(kernel::Kernel& kernel, BusDriver& bus, OfferedDevice& device,
+                             const StorageOptions& options)
+    : kernel_(kernel),
+      bus_(bus),
+      options_(options),
+      instance_(device.instance),
+      primary_(kernel, bus, device, *this, options.ring_pages),
+      handshake_(static_cast<std::uint16_t>(options.subchannels)) {
+  INVARIANT(options.subchannels <= kMostSubchannels);
 }
 
 kernel::Task<bool> StorageClient::start() {
-  if (!make_rings(pages_)) {
-    co_return false;
-  }
-  rings_ = kernel_.heap().create<Rings>(ring_pages());
-  const bool opened = co_await bus_.open(device_, *this, ring_pages());
+  const bool opened = co_await primary_.open(0);
   if (!opened) {
     co_return false;
   }
@@ -60,12 +41,12 @@ kernel::Task<bool> StorageClient::start() {
 }
 
 kernel::Task<bool> StorageClient::begin() {
-  serving_ = true;
-  serve().spawn();
+  primary_.serve();
   const bool negotiated = co_await negotiate();
   if (!negotiated) {
     co_return false;
   }
+  begin_subchannels();
   const bool known = co_await ask_capacity();
   co_return known;
 }
@@ -74,17 +55,9 @@ kernel::Task<> StorageClient::come_to_rest() {
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     co_await free_slots_.acquire();  // What is under way ends first.
   }
-  if (serving_) {
-    stopping_ = true;
-    something_to_do_.give();
-    co_await served_.wait();
-    serving_ = false;
-  }
 }
 
 void StorageClient::resume() {
-  stopping_ = false;
-  served_.clear();
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     free_slots_.release();
   }
@@ -92,50 +65,46 @@ void StorageClient::resume() {
 
 kernel::Task<> StorageClient::stop() {
   co_await come_to_rest();
-  co_await bus_.close(device_);
-  free_pages();
+  co_await end_subchannels(false);
+  co_await primary_.stop_serving();
+  co_await primary_.close();
 }
 
 kernel::Task<bool> StorageClient::restart() {
   co_await come_to_rest();
-  auto pages = pages_;
-  bool good = !broken_ && make_rings(pages);
-  if (good) {
-    const std::span<const machine::Gpn> fresh = std::span(pages).first(2 * ring_pages_);
-    good = co_await bus_.reopen(device_, fresh);
-    if (good) {
-      free_pages();
-      pages_ = pages;
-      rings_ = kernel_.heap().create<Rings>(ring_pages());
-      handshake_ = vmbus::storage::ClientHandshake();
-    } else {
-      kernel_.pages().free(fresh[0], fresh.size());
-    }
-  }
+  co_await end_subchannels(false);
+  co_await primary_.stop_serving();
+  bool good = co_await primary_.reopen();
   resume();
   if (good) {
+    handshake_ = vmbus::storage::ClientHandshake(static_cast<std::uint16_t>(options_.subchannels));
     good = co_await begin();
   } else {
-    broken_ = true;
+    primary_.give_up();
   }
   co_return good;
 }
 
 kernel::Task<> StorageClient::break_off() {
-  give_up();
+  primary_.give_up();
   co_await come_to_rest();
+  co_await end_subchannels(true);
+  co_await primary_.stop_serving();
 }
 
 void StorageClient::free_pages() {
-  if (rings_ != nullptr) {
-    kernel_.heap().destroy(rings_);
-    rings_ = nullptr;
-    kernel_.pages().free(pages_[0], 2 * ring_pages_);
+  for (StorageChannel*& channel : subchannels_) {
+    if (channel != nullptr) {
+      channel->free_pages();
+      kernel_.heap().destroy(channel);
+      channel = nullptr;
+    }
   }
+  primary_.free_pages();
 }
 
 kernel::Task<bool> StorageClient::negotiate() {
-  while (!handshake_.ready() && !handshake_.failed() && !broken_) {
+  while (!handshake_.ready() && !handshake_.failed() && !primary_.broken()) {
     const auto next = handshake_.next_packet();
     INVARIANT(next.has_value());
     vmbus::OutgoingPacket packet;
@@ -143,7 +112,7 @@ kernel::Task<bool> StorageClient::negotiate() {
     packet.transaction_id = storage::kInitializationTransaction;
     packet.payload = vmbus::bytes_of(*next);
     handshake_step_.clear();
-    const bool sent = co_await send(packet);
+    const bool sent = co_await primary_.send(packet);
     if (!sent) {
       co_return false;
     }
@@ -231,137 +200,83 @@ std::size_t StorageClient::prepare(const storage::Cdb& cdb, storage::DataDirecti
   return index;
 }
 
+StorageChannel& StorageClient::next_channel() {
+  for (std::uint32_t tried = 0; tried <= kMostSubchannels; ++tried) {
+    turn_ = (turn_ + 1) % (kMostSubchannels + 1);
+    if (turn_ == 0) {
+      return primary_;
+    }
+    if (usable_[turn_ - 1]) {
+      return *subchannels_[turn_ - 1];
+    }
+  }
+  return primary_;
+}
+
+kernel::Task<> StorageClient::send_and_wait(Slot& slot, const vmbus::OutgoingPacket& packet) {
+  while (!slot.answered && !primary_.broken()) {
+    StorageChannel& channel = next_channel();
+    slot.channel = &channel;
+    slot.done.clear();
+    ++channel.users;
+    const bool sent = co_await channel.send(packet);
+    if (sent) {
+      co_await slot.done.wait();
+    }
+    // The root has let go of what it had under way before it took the channel away.
+    machine::sometimes(kAskedAgain, !slot.answered && !primary_.broken());
+    slot.channel = nullptr;
+    --channel.users;
+    subchannels_changed_.give();
+  }
+}
+
 kernel::Task<bool> StorageClient::execute(const storage::Cdb& cdb, storage::DataDirection direction,
                                           Buffer buffer) {
   co_await free_slots_.acquire();
   vmbus::OutgoingPacket packet;
   Slot& slot = slots_[prepare(cdb, direction, buffer, packet)];
-  const bool sent = co_await send(packet);
-  if (sent) {
-    co_await slot.done.wait();
-  }
-  const bool good = sent && slot.answered &&
-                    slot.completion.outcome == storage::Outcome::kSuccess &&
+  co_await send_and_wait(slot, packet);
+  const bool good = slot.answered && slot.completion.outcome == storage::Outcome::kSuccess &&
                     slot.completion.transferred == buffer.size_bytes;
   slot.in_use = false;
   free_slots_.release();
   co_return good;
 }
 
-kernel::Task<bool> StorageClient::send(const vmbus::OutgoingPacket& packet) {
-  const auto bytes =
-      static_cast<std::uint32_t>(vmbus::packet_bytes(packet.header.size(), packet.payload.size()));
-  while (!broken_) {
-    const vmbus::RingStatus status = rings_->outgoing.write(packet);
-    if (status == vmbus::RingStatus::kDone) {
-      vmbus::trace_sent(bus_.track_of(device_), vmbus::PacketDirection::kToServer, packet);
-      notify(rings_->outgoing.publish());
-      co_return !broken_;
-    }
-    if (status != vmbus::RingStatus::kFull) {
-      give_up();
-      break;
-    }
-    machine::sometimes(kRingWasFull, true);
-    room_.clear();
-    const vmbus::WaitResult wait = rings_->outgoing.wait_for_space(bytes);
-    if (wait == vmbus::WaitResult::kSleep) {
-      co_await room_.wait();
-    } else if (wait == vmbus::WaitResult::kPoll) {
-      co_await kernel::sleep_for(kPollAgain100ns);
-    } else if (wait == vmbus::WaitResult::kCorrupt) {
-      give_up();
-    }
+void StorageClient::gave_up(StorageChannel& channel) {
+  if (&channel == &primary_) {
+    handshake_step_.set();
   }
-  co_return false;
-}
-
-void StorageClient::notify(vmbus::PublishResult result) {
-  if (result == vmbus::PublishResult::kSignal) {
-    static_cast<void>(kernel::signal_event(device_.signal, kOnlyFlag));
-  } else if (result == vmbus::PublishResult::kCorrupt) {
-    give_up();
-  }
-}
-
-void StorageClient::give_up() {
-  broken_ = true;
-  handshake_step_.set();
-  room_.set();
   for (Slot& slot : slots_) {
-    slot.done.set();
+    if (slot.channel == &channel || &channel == &primary_) {
+      slot.done.set();
+    }
   }
-  something_to_do_.give();
+  for (std::uint32_t index = 0; index < kMostSubchannels; ++index) {
+    usable_[index] = usable_[index] && subchannels_[index] != &channel;
+  }
+  subchannels_changed_.give();
 }
 
-void StorageClient::rescinded() {
-  removed_ = true;
-  give_up();
-}
-
-kernel::Task<> StorageClient::serve() {
-  while (!stopping_ && !broken_) {
-    take_packets();
-    if (broken_) {
-      break;
-    }
-    const auto before_sleep = rings_->incoming.prepare_to_sleep();
-    notify(before_sleep.published);
-    if (broken_) {
-      break;
-    }
-    if (before_sleep.wait == vmbus::WaitResult::kReady) {
-      continue;
-    }
-    co_await something_to_do_.wait();
-    // A signal also says that there may be room.
-    room_.set();
-  }
-  served_.set();
-}
-
-void StorageClient::take_packets() {
-  rings_->incoming.mask();
-  while (true) {
-    vmbus::PacketView view;
-    const vmbus::RingStatus status = rings_->incoming.peek(view);
-    if (status == vmbus::RingStatus::kEmpty) {
-      break;
-    }
-    if (status != vmbus::RingStatus::kDone) {
-      give_up();
-      return;
-    }
-    take_packet(view);
-    rings_->incoming.consume();
-  }
-}
-
-void StorageClient::take_packet(const vmbus::PacketView& view) {
-  if (view.type != vmbus::PacketType::kCompletion || view.size() < sizeof(storage::StoragePacket)) {
-    return;
-  }
-  std::array<std::byte, sizeof(storage::StoragePacket)> bytes{};
-  rings_->incoming.copy(view.header_bytes, bytes);
-  if (view.size() == bytes.size()) {
-    vmbus::trace_received(bus_.track_of(device_), vmbus::PacketDirection::kToClient, view, bytes);
-  }
-  if (view.transaction_id == storage::kInitializationTransaction) {
-    handshake_.handle_reply(bytes);
+void StorageClient::answered(StorageChannel& channel, std::uint64_t transaction_id,
+                             const Packet& packet) {
+  if (transaction_id == storage::kInitializationTransaction && &channel == &primary_) {
+    handshake_.handle_reply(packet);
     handshake_step_.set();
     return;
   }
-  const bool known = view.transaction_id - 1 < kSlots && slots_[view.transaction_id - 1].in_use;
-  machine::always(kCompletionKnown, known, view.transaction_id);
+  const bool known = transaction_id - 1 < kSlots && slots_[transaction_id - 1].in_use &&
+                     slots_[transaction_id - 1].channel == &channel;
+  machine::always(kCompletionKnown, known, transaction_id);
   if (!known) {
     return;
   }
-  Slot& slot = slots_[view.transaction_id - 1];
-  machine::always(kAnsweredOnce, !slot.answered, view.transaction_id);
-  const auto completion = storage::decode_completion(bytes, slot.asked_bytes);
-  if (completion) {
+  Slot& slot = slots_[transaction_id - 1];
+  machine::always(kAnsweredOnce, !slot.answered, transaction_id);
+  slot.answered = true;
+  if (const auto completion = storage::decode_completion(packet, slot.asked_bytes)) {
     slot.completion = *completion;
-    slot.answered = true;
   }
   slot.done.set();
 }

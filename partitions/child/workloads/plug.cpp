@@ -3,6 +3,7 @@
 #include "machine/machine.h"
 #include "partitions/child/program.h"
 #include "partitions/child/storage/storage_client.h"
+#include "partitions/child/workloads/storage.h"
 #include "partitions/child/workloads/workload.h"
 
 namespace child {
@@ -22,7 +23,11 @@ kernel::Task<bool> read_first_sectors(Program& program, StorageClient& disk) {
   if (!page) {
     co_return false;
   }
-  const bool good = co_await disk.read(0, kReadSectors, *page);
+  // Each of its channels has a turn, if they are there.
+  bool good = true;
+  for (std::uint32_t turn = 0; good && turn <= program.settings().subchannels; ++turn) {
+    good = co_await disk.read(0, kReadSectors, *page);
+  }
   program.pages().free(*page, 1);
   co_return good;
 }
@@ -35,8 +40,9 @@ class PlugTester {
     bool good = true;
     for (std::uint32_t opening = 1; good && opening <= program_.settings().openings; ++opening) {
       OfferedDevice* device = co_await bus_.wait_for(vmbus::kScsiInterface);
-      auto* disk = program_.heap().create<StorageClient>(program_, bus_, *device,
-                                                         StorageClient::kLeastRingPages);
+      StorageOptions options = storage_options_of(program_);
+      options.ring_pages = StorageChannel::kLeastRingPages;
+      auto* disk = program_.heap().create<StorageClient>(program_, bus_, *device, options);
       good = co_await use(*disk, opening);
       program_.heap().destroy(disk);
     }
@@ -82,7 +88,7 @@ class PlugTester {
 
 kernel::Task<bool> plug(Program& program) {
   const std::uint32_t number = program.settings().number;
-  auto* bus = program.heap().create<BusDriver>(program, bus_options(program.settings()));
+  auto* bus = program.heap().create<BusDriver>(program, bus_options_of(program));
   bool good = co_await bus->connect();
   if (good) {
     auto* tester = program.heap().create<PlugTester>(program, *bus);

@@ -1,11 +1,47 @@
 #include "partitions/child/workloads/storage.h"
 
+#include <algorithm>
+
 #include "partitions/child/bus/plug_and_play.h"
 #include "partitions/child/workloads/workload.h"
 
 namespace child {
 
 namespace {
+
+/// Moves the channels of a disk from processor to processor while others use it.
+class Mover {
+ public:
+  Mover(Program& program, StorageClient& disk)
+      : program_(program), disk_(disk), random_(program.settings().seed ^ kSeed) {}
+
+  void start() { run().spawn(); }
+  kernel::Task<> stop() {
+    stopping_ = true;
+    co_await ended_.wait();
+  }
+
+ private:
+  static constexpr std::uint64_t kSeed = 0x6D6F766572;
+  static constexpr std::uint64_t kMostBetween100ns = 5'000;
+
+  kernel::Task<> run() {
+    const std::uint32_t channels = 1 + program_.settings().subchannels;
+    for (std::uint32_t left = program_.settings().moves; left != 0 && !stopping_; --left) {
+      co_await kernel::sleep_for(1 + random_.below(kMostBetween100ns));
+      const auto channel = static_cast<std::uint32_t>(random_.below(channels));
+      const auto target = static_cast<std::uint32_t>(random_.below(program_.processor_count()));
+      static_cast<void>(co_await disk_.move(channel, target));
+    }
+    ended_.set();
+  }
+
+  Program& program_;
+  StorageClient& disk_;
+  kernel::Random random_;
+  bool stopping_ = false;
+  kernel::Event ended_;
+};
 
 kernel::Task<bool> hash_disk(Program& program, StorageClient& disk, std::uint32_t number,
                              std::uint32_t padding_bytes) {
@@ -17,7 +53,11 @@ kernel::Task<bool> hash_disk(Program& program, StorageClient& disk, std::uint32_
 
 kernel::Task<bool> test_disk(Program& program, StorageClient& disk) {
   auto* tester = program.heap().create<RandomTester>(program, disk);
+  auto* mover = program.heap().create<Mover>(program, disk);
+  mover->start();
   const bool good = co_await tester->run();
+  co_await mover->stop();
+  program.heap().destroy(mover);
   program.heap().destroy(tester);
   co_return good;
 }
@@ -48,10 +88,23 @@ kernel::Task<bool> use_disks(Program& program, PlugAndPlay& plug_and_play) {
 
 }  // namespace
 
+BusOptions bus_options_of(Program& program) {
+  const Parameters& settings = program.settings();
+  BusOptions options = bus_options(settings);
+  const bool spread = settings.subchannels != 0 || settings.moves != 0;
+  options.processors = spread ? program.processor_count() : 1;
+  return options;
+}
+
+StorageOptions storage_options_of(const Program& program) {
+  const Parameters& settings = program.settings();
+  return {.ring_pages = 1 + settings.ring_kib * 1024 / machine::kPageSize,
+          .subchannels = std::min(settings.subchannels, StorageClient::kMostSubchannels)};
+}
+
 kernel::Task<bool> storage_workload(Program& program) {
-  const std::size_t ring_pages = 1 + program.settings().ring_kib * 1024 / machine::kPageSize;
-  auto* plug_and_play =
-      program.heap().create<PlugAndPlay>(program, bus_options(program.settings()), ring_pages);
+  const StorageOptions disks = storage_options_of(program);
+  auto* plug_and_play = program.heap().create<PlugAndPlay>(program, bus_options_of(program), disks);
   bool good = co_await plug_and_play->start();
   if (good) {
     good = co_await use_disks(program, *plug_and_play);

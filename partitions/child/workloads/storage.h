@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "partitions/child/bus/bus_driver.h"
 #include "partitions/child/program.h"
 #include "partitions/child/storage/storage_client.h"
 #include "partitions/child/workloads/block_model.h"
@@ -12,6 +13,10 @@
 #include "partitions/kernel/random.h"
 
 namespace child {
+
+/// How the child uses its bus and its disks, as its parameters say.
+[[nodiscard]] BusOptions bus_options_of(Program& program);
+[[nodiscard]] StorageOptions storage_options_of(const Program& program);
 
 /// Reads a disk from end to end with several requests in flight and hashes it in order.
 class DiskHasher {

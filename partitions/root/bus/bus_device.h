@@ -10,6 +10,19 @@
 
 namespace root {
 
+/// What a device asks of the bus that it is on, and tells it, by the number of its channel.
+class ChannelOwner {
+ public:
+  /// It has let go of its channel.
+  virtual void device_closed(std::size_t channel) = 0;
+  /// Its client was granted `count` sub-channels: they are offered as make_subchannel() makes them,
+  /// and end with the channel.
+  virtual void offer_subchannels(std::size_t channel, std::uint16_t count) = 0;
+
+ protected:
+  ~ChannelOwner() = default;
+};
+
 /// The rings of an open channel: pages of root RAM, the control page first. They stay until the
 /// device has closed.
 struct ChannelRings {
@@ -19,15 +32,8 @@ struct ChannelRings {
   hv::ConnectionId signal{};
   /// The channel's in traces.
   std::uint64_t track = 0;
-};
-
-/// Told when a device has let go of its channel.
-class ChannelOwner {
- public:
-  virtual void device_closed(std::size_t channel) = 0;
-
- protected:
-  ~ChannelOwner() = default;
+  ChannelOwner* owner = nullptr;
+  std::size_t channel = 0;
 };
 
 class BusDevice : public SignalReceiver {
@@ -35,7 +41,9 @@ class BusDevice : public SignalReceiver {
   [[nodiscard]] virtual vmbus::Offer offer() const = 0;
   virtual void open(const ChannelRings& rings) = 0;
   /// Ends with ChannelOwner::device_closed: nothing of the child's is touched from then on.
-  virtual void close(ChannelOwner& owner, std::size_t channel) = 0;
+  virtual void close() = 0;
+  /// The device behind its sub-channel of this index, from 1 on; null if it has none.
+  [[nodiscard]] virtual BusDevice* make_subchannel(std::uint16_t index) = 0;
   /// Frees the device itself. It is closed.
   virtual void destroy() = 0;
 

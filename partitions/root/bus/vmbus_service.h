@@ -39,8 +39,9 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] hv::Status open();
   /// Offers a device and takes it over, whatever the outcome.
   [[nodiscard]] hv::Status add(BusDevice& device, EventFlags& flags);
-  /// From now on takes a device away at times, `count` times in all, and offers it again.
-  void begin_removals(std::uint32_t count);
+  /// From now on takes a channel away at times, `count` times in all, and offers it again: any, or
+  /// only sub-channels.
+  void begin_removals(std::uint32_t count, bool subchannels_only);
   /// The child is stopped: ends every channel, frees the devices, takes the ports away.
   kernel::Task<> close();
 
@@ -48,24 +49,30 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   void handle_message(std::span<const std::byte> message) { server_.handle_message(message); }
 
  private:
-  static constexpr std::size_t kChannels = 4;
-  static constexpr std::size_t kGpadls = 16;
-  static constexpr std::size_t kGpadlWords = 1024;
+  static constexpr std::size_t kChannels = 16;
+  static constexpr std::size_t kGpadls = 32;
+  static constexpr std::size_t kGpadlWords = 2048;
+  static constexpr std::size_t kNoChannel = ~std::size_t{0};
 
   struct Channel {
     BusDevice* device = nullptr;
     EventFlags* flags = nullptr;
     std::uint16_t flag = 0;
     vmbus::OfferId offer;
+    /// Of a sub-channel: the channel that it belongs to.
+    std::size_t primary = kNoChannel;
     bool is_open = false;
-    /// The device has been asked to close.
+    /// The device has been asked to close, or will be when its sub-channels are gone.
     bool closing = false;
     /// It is about to be taken away: nobody's open or close is answered any more.
     bool leaving = false;
+    /// When it has been taken away, it does not come back.
+    bool for_good = false;
     bool signals_child = false;
     /// The pages of both rings, in the heap.
     std::span<machine::Gpn> pages;
     kernel::Event closed;
+    kernel::Event gone;
   };
 
   struct DeviceStorage {
@@ -97,10 +104,20 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   void gpadl_release(vmbus::OfferId offer, vmbus::GpadlId id) override;
 
   void device_closed(std::size_t index) override;
+  void offer_subchannels(std::size_t index, std::uint16_t count) override;
 
-  kernel::Task<> remove_at_times(std::uint32_t count);
-  kernel::Task<> remove_and_offer(std::size_t index);
+  // The life of the channels: service_channels.cpp.
+  [[nodiscard]] hv::Status attach(BusDevice& device, EventFlags& flags, std::size_t primary);
+  void detach(std::size_t index);
+  kernel::Task<> remove_at_times(std::uint32_t count, bool subchannels_only);
+  /// One that is there and of the kind, drawn; kNoChannel if there is none.
+  [[nodiscard]] std::size_t choose_channel(bool subchannel) const;
+  /// Closes a channel and takes it away; then it is offered again, or its device freed.
+  kernel::Task<> take_away(vmbus::OfferId offer, bool for_good);
   void close_device(std::size_t index);
+  kernel::Task<> close_after_subchannels(std::size_t index);
+  /// Any that is left; kNoChannel if none is.
+  [[nodiscard]] std::size_t subchannel_of(std::size_t primary) const;
 
   [[nodiscard]] std::size_t index_of(vmbus::OfferId offer) const;
   [[nodiscard]] static std::uint32_t use_of(std::size_t channel);

@@ -27,9 +27,12 @@ constexpr machine::Site kRequestTrace("storage.request");
 constexpr machine::Site kReadTrace("storage.read");
 constexpr machine::Site kWriteTrace("storage.write");
 
-storage::ChannelProperties properties_of(const storage::DiskGeometry& geometry) {
+storage::ChannelProperties properties_of(const storage::DiskGeometry& geometry,
+                                         const StorageUnit& unit) {
   storage::ChannelProperties properties;
   properties.max_transfer_bytes = geometry.max_transfer_bytes;
+  properties.max_subchannel_count = unit.most_subchannels;
+  properties.flags = unit.most_subchannels != 0 ? storage::kPropertyMultiChannel : 0;
   return properties;
 }
 
@@ -45,24 +48,28 @@ StorageDevice::Session::Session(const ChannelRings& rings,
       outgoing(memory_of(rings.to_child)),
       signal(rings.signal),
       track(rings.track),
+      owner(*rings.owner),
+      channel(rings.channel),
       handshake(properties) {}
 
 StorageDevice::StorageDevice(kernel::Kernel& kernel, Disks& disks, const MemoryBlock& memory,
-                             const DiskRange& range, std::uint32_t number)
-    : kernel_(kernel), disks_(disks), memory_(memory), range_(range), number_(number) {
+                             const StorageUnit& unit)
+    : kernel_(kernel), disks_(disks), memory_(memory), unit_(unit) {
+  const DiskRange& range = unit.range;
   geometry_.sector_count = range.sector_count;
   geometry_.read_only = range.read_only;
   geometry_.write_cache = !range.read_only;
   geometry_.max_transfer_bytes = kMaxCommandBytes;
-  geometry_.serial = {'C', 'H', 'R', 'N', '0', static_cast<char>('0' + number % 10), 0};
+  geometry_.serial = {'C', 'H', 'R', 'N', '0', static_cast<char>('0' + unit.number % 10), 0};
 }
 
 vmbus::Offer StorageDevice::offer() const {
   vmbus::Offer offer;
   offer.interface_type = vmbus::kScsiInterface;
   offer.interface_instance = vmbus::guid("c4f1a2b0-0000-8899-a000-000000000000");
-  offer.interface_instance.data2 = static_cast<std::uint16_t>(number_);
+  offer.interface_instance.data2 = static_cast<std::uint16_t>(unit_.number);
   offer.flags = vmbus::kOfferEnumerateDeviceInterface;
+  offer.subchannel_index = unit_.subchannel_index;
   return offer;
 }
 
@@ -70,19 +77,27 @@ void StorageDevice::open(const ChannelRings& rings) {
   INVARIANT(session_ == nullptr);
   vmbus::GpaPagesMemory outgoing(rings.to_child);
   vmbus::announce_pending_send_size(outgoing);
-  session_ = kernel_.heap().create<Session>(rings, properties_of(geometry_));
+  session_ = kernel_.heap().create<Session>(rings, properties_of(geometry_, unit_));
   something_to_do_.give();
   serve().spawn();
 }
 
-void StorageDevice::close(ChannelOwner& owner, std::size_t channel) {
-  closing_for_ = &owner;
-  channel_ = channel;
+void StorageDevice::close() {
+  closing_ = true;
   something_to_do_.give();
 }
 
+BusDevice* StorageDevice::make_subchannel(std::uint16_t index) {
+  if (unit_.subchannel_index != 0 || index > unit_.most_subchannels) {
+    return nullptr;
+  }
+  StorageUnit unit = unit_;
+  unit.subchannel_index = index;
+  return kernel_.heap().create<StorageDevice>(kernel_, disks_, memory_, unit);
+}
+
 kernel::Task<> StorageDevice::serve() {
-  while (closing_for_ == nullptr || in_flight_ != 0) {
+  while (!closing_ || in_flight_ != 0) {
     const Step step = turn();
     if (step == Step::kWaitForSignal) {
       co_await something_to_do_.wait();
@@ -92,20 +107,21 @@ kernel::Task<> StorageDevice::serve() {
       co_await kernel::Yield();
     }
   }
+  ChannelOwner& owner = session_->owner;
+  const std::size_t channel = session_->channel;
   kernel_.heap().destroy(session_);
   session_ = nullptr;
-  ChannelOwner* owner = closing_for_;
-  closing_for_ = nullptr;
-  owner->device_closed(channel_);
+  closing_ = false;
+  owner.device_closed(channel);
 }
 
 StorageDevice::Step StorageDevice::turn() {
   Session& session = *session_;
   const bool ring_is_full = write_completions();
   notify(session.outgoing.publish());
-  if (closing_for_ != nullptr || session.broken) {
+  if (closing_ || session.broken) {
     // Only what is under way is waited for; its completions are of no use any more.
-    return in_flight_ != 0 || closing_for_ == nullptr ? Step::kWaitForSignal : Step::kAgain;
+    return in_flight_ != 0 || !closing_ ? Step::kWaitForSignal : Step::kAgain;
   }
   if (ring_is_full) {
     notify(session.incoming.pause());
@@ -161,7 +177,7 @@ void StorageDevice::notify(vmbus::PublishResult result) {
 bool StorageDevice::write_completions() {
   while (done_first_ != nullptr) {
     Job* job = done_first_;
-    if (!session_->broken && closing_for_ == nullptr) {
+    if (!session_->broken && !closing_) {
       vmbus::OutgoingPacket packet;
       packet.type = vmbus::PacketType::kCompletion;
       packet.transaction_id = job->transaction_id;
@@ -233,11 +249,25 @@ void StorageDevice::take_request(const vmbus::PacketView& view) {
 
 void StorageDevice::start(Job& job) {
   if (job.request.packet.operation != storage::Operation::kExecuteSrb) {
-    finish(job, session_->handshake.handle(job.request.packet));
-  } else if (!session_->handshake.ready()) {
+    shake_hands(job);
+  } else if (unit_.subchannel_index == 0 && !session_->handshake.ready()) {
     finish(job, storage::plain_reply(storage::NtStatus::kInvalidDeviceState));
   } else {
     execute(job).spawn();
+  }
+}
+
+/// A sub-channel is for requests alone: what there is to agree on, its primary has agreed on.
+void StorageDevice::shake_hands(Job& job) {
+  if (unit_.subchannel_index != 0) {
+    finish(job, storage::plain_reply(storage::NtStatus::kInvalidDeviceState));
+    return;
+  }
+  storage::ServerHandshake& handshake = session_->handshake;
+  const std::uint16_t granted = handshake.granted_subchannels();
+  finish(job, handshake.handle(job.request.packet));
+  if (handshake.granted_subchannels() != granted) {
+    session_->owner.offer_subchannels(session_->channel, handshake.granted_subchannels());
   }
 }
 
@@ -328,13 +358,13 @@ kernel::Task<> StorageDevice::move_sectors(Job& job, const storage::Srb& srb,
   }
   DiskCommand command;
   command.operation = transfer.is_write ? DiskOperation::kWrite : DiskOperation::kRead;
-  command.sector = range_.first_sector + transfer.sector;
+  command.sector = unit_.range.first_sector + transfer.sector;
   command.sector_count = transfer.sector_count;
   command.segments = segments;
-  DiskStatus status = co_await disks_.run(range_.disk, command);
+  DiskStatus status = co_await disks_.run(unit_.range.disk, command);
   if (status == DiskStatus::kDone && transfer.is_write && transfer.force_unit_access) {
     command.operation = DiskOperation::kFlush;
-    status = co_await disks_.run(range_.disk, command);
+    status = co_await disks_.run(unit_.range.disk, command);
   }
   free_segments(*job.request.buffer, segments);
   if (status == DiskStatus::kDone) {
@@ -350,8 +380,8 @@ kernel::Task<> StorageDevice::move_sectors(Job& job, const storage::Srb& srb,
 kernel::Task<> StorageDevice::flush(Job& job, const storage::Srb& srb) {
   DiskCommand command;
   command.operation = DiskOperation::kFlush;
-  command.sector = range_.first_sector;
-  const DiskStatus status = co_await disks_.run(range_.disk, command);
+  command.sector = unit_.range.first_sector;
+  const DiskStatus status = co_await disks_.run(unit_.range.disk, command);
   if (status == DiskStatus::kDone) {
     finish(job, storage::success_reply(srb, 0));
   } else {

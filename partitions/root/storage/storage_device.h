@@ -20,15 +20,26 @@
 
 namespace root {
 
+/// What a child is shown.
+struct StorageUnit {
+  DiskRange range;
+  /// Tells the child's disks apart: 0 is its first.
+  std::uint32_t number = 0;
+  /// How many sub-channels its client may have.
+  std::uint16_t most_subchannels = 0;
+  /// Of a sub-channel, which serves the same range: its index, from 1 on.
+  std::uint16_t subchannel_index = 0;
+};
+
 class StorageDevice final : public BusDevice {
  public:
-  /// `number` tells the child's disks apart: 0 is its first.
   StorageDevice(kernel::Kernel& kernel, Disks& disks, const MemoryBlock& memory,
-                const DiskRange& range, std::uint32_t number);
+                const StorageUnit& unit);
 
   [[nodiscard]] vmbus::Offer offer() const override;
   void open(const ChannelRings& rings) override;
-  void close(ChannelOwner& owner, std::size_t channel) override;
+  void close() override;
+  [[nodiscard]] BusDevice* make_subchannel(std::uint16_t index) override;
   void destroy() override { kernel_.heap().destroy(this); }
   void signalled() override { something_to_do_.give(); }
 
@@ -43,6 +54,8 @@ class StorageDevice final : public BusDevice {
     Writer outgoing;
     hv::ConnectionId signal;
     std::uint64_t track;
+    ChannelOwner& owner;
+    std::size_t channel;
     vmbus::storage::ServerHandshake handshake;
     bool broken = false;
   };
@@ -68,6 +81,7 @@ class StorageDevice final : public BusDevice {
   [[nodiscard]] bool is_busy() const;
   void take_request(const vmbus::PacketView& view);
   void start(Job& job);
+  void shake_hands(Job& job);
   void finish(Job& job, const vmbus::storage::StoragePacket& reply);
   void notify(vmbus::PublishResult result);
 
@@ -86,8 +100,7 @@ class StorageDevice final : public BusDevice {
   kernel::Kernel& kernel_;
   Disks& disks_;
   const MemoryBlock& memory_;
-  DiskRange range_;
-  std::uint32_t number_;
+  StorageUnit unit_;
   vmbus::storage::DiskGeometry geometry_;
   Session* session_ = nullptr;
   kernel::Notice something_to_do_;
@@ -95,8 +108,7 @@ class StorageDevice final : public BusDevice {
   Job* done_last_ = nullptr;
   std::uint32_t in_flight_ = 0;
   std::size_t job_bytes_ = 0;
-  ChannelOwner* closing_for_ = nullptr;
-  std::size_t channel_ = 0;
+  bool closing_ = false;
 };
 
 }  // namespace root
