@@ -46,6 +46,11 @@ bool starts_or_resets_processors(std::uint32_t msr, std::uint64_t value) {
   return msr == hv::kMsrReset || (command && (mode == kInit || mode == kStartup));
 }
 
+/// No later write moves the page.
+bool locks_hypercall_page(std::uint32_t msr, std::uint64_t value) {
+  return msr == hv::kMsrHypercall && hv::OverlayPageRegister(value).locked();
+}
+
 /// Registers without which a native program cannot go on, and which no later write brings back.
 bool is_spared(std::uint32_t msr) {
   return msr == x86::kMsrApicBase || msr == hv::kMsrGuestIdle || msr == x86::kMsrEfer;
@@ -243,7 +248,7 @@ void Liar::access_msr() {
     return;
   }
   const std::uint64_t value = any_word();
-  if (!starts_or_resets_processors(msr, value)) {
+  if (!starts_or_resets_processors(msr, value) && !locks_hypercall_page(msr, value)) {
     keep_registers();
     static_cast<void>(machine::try_write_msr(msr, value));
     restore_registers();
