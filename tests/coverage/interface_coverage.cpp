@@ -64,6 +64,25 @@ std::size_t rows_of_leaf(std::uint32_t leaf) {
   return count;
 }
 
+/// Which ways there are to give the call its input (TLFS "Hypercall Inputs"): in memory, in RDX and
+/// R8, in these and XMM0 to XMM5; a rep call with one element. What it answers has to fit as well.
+std::string input_forms(const hv::CallDescription& call) {
+  std::string forms = "slow";
+  if (call.code == hv::CallCode::kPostDebugData || call.code == hv::CallCode::kRetrieveDebugData) {
+    return forms;  // data of any length lies behind the block, which a register has not
+  }
+  const std::uint64_t input = std::uint64_t{call.header_size_bytes} + call.element_size_bytes;
+  const std::uint64_t output =
+      std::uint64_t{call.output_size_bytes} + call.output_element_size_bytes;
+  if (hv::call_arithmetic::fits_in_registers<std::uint64_t>(input, output)) {
+    forms += call.fast == hv::FastForm::kAllowed ? ", fast" : ", XMM fast";
+  }
+  if (call.variable_header == hv::VariableHeader::kAllowed) {
+    forms += ", variable header";
+  }
+  return forms;
+}
+
 void print_call(const coverage::InterfaceCall& call) {
   const hv::CallEntry* const entry = hv::find_call(call.code);
   const RowCounts rows = rows_of_call(call.code);
@@ -74,15 +93,14 @@ void print_call(const coverage::InterfaceCall& call) {
   }
   const hv::CallDescription& description = entry->description;
   fmt::print("| 0x{:04X} | {} | yes | {} | {} | {} | {} | {} |\n", call.code, call.name,
-             description.rep == hv::RepKind::kRep ? "rep" : "simple",
-             description.fast == hv::FastForm::kAllowed ? "yes" : "no",
+             description.rep == hv::RepKind::kRep ? "rep" : "simple", input_forms(description),
              privilege_bits(description.privilege), rows.accepted, rows.refused);
 }
 
 void print_calls() {
   fmt::print(
       "## Hypercalls\n\n"
-      "| code | call | works | kind | fast form | privilege bit | accepted | refused |\n"
+      "| code | call | works | kind | input | privilege bit | accepted | refused |\n"
       "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const coverage::InterfaceCall& call : coverage::interface_calls()) {
     print_call(call);
