@@ -26,9 +26,16 @@ class FuzzInput {
     std::memcpy(static_cast<void*>(&value), bytes.data(), bytes.size());
     return value;
   }
-  /// In [0, bound); 0 for a bound of 0.
+  /// In [0, bound); 0 for a bound of 0. A small choice takes one byte, so that a short input tells
+  /// much and a changed byte changes one choice.
   [[nodiscard]] std::uint32_t below(std::uint32_t bound) {
-    return bound == 0 ? 0 : take<std::uint32_t>() % bound;
+    if (bound == 0) {
+      return 0;
+    }
+    if (bound <= 0x100) {
+      return take<std::uint8_t>() % bound;
+    }
+    return (bound <= 0x1'0000 ? take<std::uint16_t>() : take<std::uint32_t>()) % bound;
   }
   /// As many as are left, `wanted` at most.
   [[nodiscard]] std::span<const std::byte> take_bytes(std::size_t wanted) {

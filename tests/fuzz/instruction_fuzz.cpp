@@ -9,6 +9,9 @@
 
 namespace {
 
+/// One more than the longest instruction has.
+constexpr std::uint32_t kMostBytes = hv::kLongestInstruction + 1;
+
 void require(bool condition) {
   if (!condition) {
     std::abort();
@@ -35,11 +38,12 @@ void check(const hv::MemoryInstruction& instruction, std::size_t available) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::FuzzInput input(data, size);
   const auto code_size = static_cast<hv::CodeSize>(input.below(3));
+  // The bytes come first: the registers count for little, and may be left out.
+  const std::span<const std::byte> bytes = input.take_bytes(input.below(kMostBytes + 1));
   std::array<std::uint64_t, 16> registers{};
   for (std::uint64_t& value : registers) {
     value = input.take<std::uint64_t>();
   }
-  const std::span<const std::byte> bytes = input.take_bytes(16);
   const auto instruction = hv::decode_memory_instruction(bytes, code_size);
   if (instruction) {
     check(*instruction, bytes.size());

@@ -7,6 +7,8 @@
 
 namespace {
 
+constexpr std::uint64_t kLowCanonical = 0x0000'7FFF'FFFF'FFFF;
+
 void require(bool condition) {
   if (!condition) {
     std::abort();
@@ -24,9 +26,13 @@ class LyingTables {
     if (input_.below(8) == 0) {
       return std::unexpected(hv::TranslateCode::kGpaUnmapped);
     }
-    // Present more often than not.
-    const auto value = input_.take<std::uint64_t>() | (input_.below(8) == 0 ? 0 : 1);
-    return size == 4 ? value & 0xFFFF'FFFF : value;
+    // Present and without reserved bits more often than not.
+    constexpr std::uint64_t kPresent = 1;
+    constexpr std::uint64_t kRightsAndLowAddress = 0x0000'000F'FFFF'FFFF;
+    const std::uint32_t form = input_.below(16);
+    const auto value = input_.take<std::uint64_t>() | (form == 1 ? 0 : kPresent);
+    const std::uint64_t wanted = form < 2 ? value : value & kRightsAndLowAddress;
+    return size == 4 ? wanted & 0xFFFF'FFFF : wanted;
   }
   std::expected<bool, hv::TranslateCode> exchange(machine::Gpa entry, std::uint32_t size,
                                                   std::uint64_t expected, std::uint64_t desired) {
@@ -46,14 +52,17 @@ class LyingTables {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::FuzzInput input(data, size);
   hv::PagingState state;
-  state.cr0 = input.take<std::uint64_t>();
+  state.cr0 = input.take<std::uint32_t>();
   state.cr3 = input.take<std::uint64_t>();
-  state.cr4 = input.take<std::uint64_t>();
-  state.efer = input.take<std::uint64_t>();
+  state.cr4 = input.take<std::uint32_t>();
+  state.efer = input.take<std::uint16_t>();
+  if (input.below(8) != 0) {
+    state.cr0 |= machine::x86::kCr0Pg;
+  }
   state.alignment_check = input.below(2) == 1;
   state.physical_address_bits = 36 + input.below(17);
   while (!input.empty()) {
-    const std::uint32_t wish = input.take<std::uint32_t>();
+    const std::uint32_t wish = input.below(0x100);
     hv::WalkAccess access;
     access.read = (wish & 1) != 0;
     access.write = (wish & 2) != 0;
@@ -65,7 +74,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     access.set_page_table_bits = (wish & 128) != 0;
     LyingTables tables(input);
     hv::PageWalker<LyingTables> walker(tables, state);
-    const hv::PageWalk walk = walker.walk(input.take<std::uint64_t>(), access);
+    const auto address = input.take<std::uint64_t>();
+    // Canonical more often than not.
+    const bool any_address = input.below(16) == 0;
+    const hv::PageWalk walk = walker.walk(any_address ? address : address & kLowCanonical, access);
     require(tables.loads() <= 5);
     require(walk.pat_index < 8);
     require(walk.code != hv::TranslateCode::kSuccess || walk.changed || walk.page_shift >= 12);

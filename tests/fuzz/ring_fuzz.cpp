@@ -2,6 +2,7 @@
 // out is the fuzzer's, another one each time.
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "tests/fuzz/fuzz_input.h"
@@ -39,9 +40,28 @@ class LyingMemory {
   void copy_out(std::uint32_t offset, std::span<std::byte> to) const {
     require(offset <= data_size() && to.size() <= data_size() - offset);
     input_->fill(to);
+    if (to.size() == sizeof(vmbus::DescriptorWords) && input_->below(8) != 0) {
+      make_likely(to);
+    }
   }
 
  private:
+  /// A descriptor whose packet begins and ends where one may.
+  void make_likely(std::span<std::byte> bytes) const {
+    constexpr std::uint16_t kMostHeader8 = 8;
+    constexpr std::uint16_t kMostPacket8 = 64;
+    vmbus::DescriptorWords words;
+    std::memcpy(&words, bytes.data(), sizeof(words));
+    vmbus::PacketDescriptor descriptor = vmbus::descriptor_of(words);
+    descriptor.payload_offset8 =
+        static_cast<std::uint16_t>(2 + descriptor.payload_offset8 % kMostHeader8);
+    descriptor.length8 =
+        static_cast<std::uint16_t>(descriptor.payload_offset8 + descriptor.length8 % kMostPacket8);
+    descriptor.flags &= vmbus::kPacketCompletionRequested;
+    words = vmbus::descriptor_words(descriptor);
+    std::memcpy(bytes.data(), &words, sizeof(words));
+  }
+
   FuzzInput* input_;
 };
 
@@ -106,7 +126,7 @@ void write_to_it(FuzzInput& input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  seam_record::clear();
+  seam_record::forget_what_happened();
   FuzzInput input(data, size);
   if (input.below(2) == 0) {
     read_from_it(input);

@@ -26,8 +26,12 @@ void require(bool condition) {
 void judge(const Request& request, const DiskGeometry& geometry) {
   const Srb srb = srb_of(request.packet);
   const DiskDecision decision = decide(srb, geometry);
+  if (decision.action == DiskAction::kRead || decision.action == DiskAction::kWrite ||
+      (decision.action == DiskAction::kAnswer && decision.answer_bytes != 0)) {
+    // A request whose direction is neither may say any length: nothing moves.
+    require(request.buffer && request.buffer->byte_count >= srb.transfer_length);
+  }
   if (request.buffer) {
-    require(request.buffer->byte_count >= srb.transfer_length);
     require(pages_touched(request.buffer->byte_offset, request.buffer->byte_count) <=
             request.buffer->pages.size());
   }
@@ -119,7 +123,7 @@ void shake_hands(FuzzInput& input, ServerHandshake& server, ClientHandshake& cli
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  seam_record::clear();
+  seam_record::forget_what_happened();
   FuzzInput input(data, size);
   DiskGeometry geometry;
   geometry.sector_count = 1 + input.take<std::uint16_t>();

@@ -107,7 +107,7 @@ Child make(const char* module_name, std::uint32_t vp_count, EarlyStep early,
   return child;
 }
 
-void start(const Child& child, std::uint32_t vp) {
+Status try_start(const Child& child, std::uint32_t vp) {
   namespace x86 = machine::x86;
   hv::StartVirtualProcessorInput input;
   input.partition = child.id;
@@ -127,8 +127,11 @@ void start(const Child& child, std::uint32_t vp) {
   input.context.cr3 = child.header.page_tables_gpa;
   input.context.cr4 = x86::kCr4Pae | x86::kCr4Osfxsr;
   input.context.pat = 0x0007'0406'0007'0406;
-  GUEST_CHECK(call(HypercallControl(CallCode::kStartVirtualProcessor), input).status() ==
-              Status::kSuccess);
+  return call(HypercallControl(CallCode::kStartVirtualProcessor), input).status();
+}
+
+void start(const Child& child, std::uint32_t vp) {
+  GUEST_CHECK(try_start(child, vp) == Status::kSuccess);
 }
 
 void map_hole(const Child& child) {

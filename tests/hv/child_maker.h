@@ -30,6 +30,7 @@ using EarlyStep = void (*)(hv::PartitionId partition);
 [[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1,
                          EarlyStep early = nullptr, std::uint64_t more_flags = 0);
 void start(const Child& child, std::uint32_t vp);
+[[nodiscard]] hv::Status try_start(const Child& child, std::uint32_t vp);
 void map_hole(const Child& child);
 void unmap_hole(const Child& child);
 void set_register(const Child& child, std::uint32_t vp, hv::RegisterName name, std::uint64_t value);

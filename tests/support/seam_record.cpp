@@ -15,6 +15,12 @@ Record& record() {
 
 void clear() { record() = Record(); }
 
+void forget_what_happened() {
+  record().accesses.clear();
+  record().traces.clear();
+  record().reached.clear();
+}
+
 std::size_t count_traces(const std::string& site) {
   return static_cast<std::size_t>(std::ranges::count_if(
       record().traces, [&](const Trace& trace) { return trace.site == site; }));

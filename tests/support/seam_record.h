@@ -35,6 +35,8 @@ struct Record {
 
 Record& record();
 void clear();
+/// The memory stays as it is: filling it takes longer than most tests of a fuzzer.
+void forget_what_happened();
 
 /// How many traces of this site were recorded.
 std::size_t count_traces(const std::string& site);

@@ -25,7 +25,8 @@ inline constexpr std::size_t kMaxRequestBytes =
 struct Request {
   std::uint64_t transaction_id = 0;
   StoragePacket packet;
-  /// The data of a request with data: exactly one range, not shorter than the transfer.
+  /// The data of a request: exactly one range, not shorter than the transfer if its direction says
+  /// that there is one.
   std::optional<GpaRange> buffer;
 };
 
