@@ -34,7 +34,9 @@ LogicalProcessor::LogicalProcessor(Hypervisor& hypervisor, std::uint32_t index,
     : hypervisor_(hypervisor),
       index_(index),
       apic_id_(apic_id),
-      tick_(hypervisor.information().tsc_frequency_hz / kTicksPerSecond) {}
+      tick_(hypervisor.information().tsc_frequency_hz / kTicksPerSecond) {
+  INVARIANT(tick_ >> 32 == 0);
+}
 
 void LogicalProcessor::run(std::uint64_t vmxon_page_spa) {
   machine::set_processor_local(this);
@@ -182,12 +184,18 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.statistics.count_dispatch();
   drop_stale_translations(vp);
   Next next = Next::kEnter;
-  while (next == Next::kEnter) {
+  for (;;) {
     const std::uint64_t now = machine::read_tsc();
-    next = prepare(vp, now);
-    if (next == Next::kEnter) {
-      enter(vp, now);
+    std::uint64_t until = next_look(vp);
+    if (vp.changed || now >= until) [[unlikely]] {
+      next = prepare(vp, now);
+      if (next != Next::kEnter) {
+        break;
+      }
+      until = next_look(vp);
+      until = until > now ? until : now;
     }
+    enter(vp, until - now);
   }
   vp.extended.unload();
   vp.context.unload();
@@ -220,11 +228,13 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   return Next::kEnter;
 }
 
+/// When prepare() has something to do even if nothing changes: at most a tick after its last look.
+inline std::uint64_t LogicalProcessor::next_look(const VirtualProcessor& vp) const {
+  return service_at_ < vp.look_again_at ? service_at_ : vp.look_again_at;
+}
+
 /// What others asked for since the last look. The word is cleared before what it asks for is done.
-bool LogicalProcessor::notices_requests(VirtualProcessor& vp) {
-  if (requests_.load() == 0) {
-    return false;
-  }
+void LogicalProcessor::take_requests(VirtualProcessor& vp) {
   const std::uint64_t asked = requests_.exchange(0);
   if ((asked & kLookAtSlot) != 0) {
     service_at_ = 0;
@@ -235,20 +245,22 @@ bool LogicalProcessor::notices_requests(VirtualProcessor& vp) {
   if ((asked & kDropTranslations) != 0) {
     drop_stale_translations(vp);
   }
-  return true;
 }
 
-void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
-  const std::uint64_t until = service_at_ < vp.look_again_at ? service_at_ : vp.look_again_at;
-  vtx::set_preemption_timer(capabilities_, until > now ? until - now : 0);
+// Every exit passes here and through dispatch_exit(): what is added costs each of them.
+inline void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t ticks) {
+  vtx::set_preemption_timer(capabilities_, ticks);
   // The epoch is odd from before the last look at what others ask to after the exit: whoever asks
   // later sees it and interrupts.
-  guest_epoch_.exchange(++epoch_);
-  if (notices_requests(vp)) {
-    guest_epoch_.store(++epoch_);
+  const std::uint64_t inside = epoch_ + 1;
+  epoch_ = inside + 1;
+  guest_epoch_.exchange(inside);
+  if (requests_.load() != 0) [[unlikely]] {
+    take_requests(vp);
+    guest_epoch_.store(inside + 1);
     return;
   }
-  if (vp.pending_event.valid) {
+  if (vp.pending_event.valid) [[unlikely]] {
     vtx::inject(vp.pending_event);
     if (vp.pending_event.type == vtx::EventType::kExternalInterrupt) {
       vp.statistics.count_virtual_interrupt();
@@ -256,7 +268,7 @@ void LogicalProcessor::enter(VirtualProcessor& vp, std::uint64_t now) {
     vp.pending_event = {};
   }
   const vtx::Exit exit = vp.context.enter();
-  guest_epoch_.store(++epoch_);
+  guest_epoch_.store(inside + 1);
   vtx::dispatch_exit(*this, vp, exit);
 }
 

@@ -72,15 +72,8 @@ class LogicalProcessor {
     reload_current_context();
   }
 
-  /// Exits by basic reason since boot.
-  [[nodiscard]] std::uint64_t exit_count(machine::vmx::ExitReason reason) const {
-    return exit_counts_[static_cast<std::size_t>(reason) % kExitReasons];
-  }
   /// The virtual processor that it runs; null if none. For the processor itself only.
   [[nodiscard]] VirtualProcessor* current_vp() const { return current_vp_; }
-  void count_exit(machine::vmx::ExitReason reason) {
-    ++exit_counts_[static_cast<std::size_t>(reason) % kExitReasons];
-  }
 
   /// For the processor itself only.
   [[nodiscard]] LogicalProcessorFigures figures(std::uint64_t now) const;
@@ -88,8 +81,6 @@ class LogicalProcessor {
   StatisticsMapping* statistics_mappings = nullptr;
 
  private:
-  static constexpr std::size_t kExitReasons = 64;
-
   /// Whether the virtual processor at hand goes on.
   enum class Next : std::uint8_t { kEnter, kPutDownReady, kPutDownStopped };
 
@@ -103,8 +94,9 @@ class LogicalProcessor {
   /// Runs it until it has to make way; true if it could go on.
   [[nodiscard]] bool run_virtual_processor(VirtualProcessor& vp);
   [[nodiscard]] Next prepare(VirtualProcessor& vp, std::uint64_t now);
-  [[nodiscard]] bool notices_requests(VirtualProcessor& vp);
-  void enter(VirtualProcessor& vp, std::uint64_t now);
+  [[nodiscard]] std::uint64_t next_look(const VirtualProcessor& vp) const;
+  void take_requests(VirtualProcessor& vp);
+  void enter(VirtualProcessor& vp, std::uint64_t ticks);
   void drop_stale_translations(VirtualProcessor& vp);
 
   Hypervisor& hypervisor_;
@@ -127,7 +119,6 @@ class LogicalProcessor {
   bool busy_ = false;
   /// The longest stay in a guest, in TSC ticks.
   std::uint64_t tick_;
-  std::array<std::uint64_t, kExitReasons> exit_counts_{};
   /// When it took up the virtual processor that it runs, and what it did up to then.
   std::uint64_t taken_up_at_ = 0;
   LogicalProcessorFigures figures_;

@@ -22,7 +22,7 @@ class VpStatistics {
   static constexpr std::size_t kOffsetInPage = 3584;
 
   void count_exit(machine::vmx::ExitReason reason) {
-    ++counts_[kPlaceOfExit[static_cast<std::size_t>(reason) % kExitReasons]];
+    ++counts_.data()[kPlaceOfExit.data()[static_cast<std::size_t>(reason) % kExitReasons]];
   }
   void count_dispatch() { ++counts_[kDispatches]; }
   void count_virtual_interrupt() { ++counts_[kVirtualInterrupts]; }

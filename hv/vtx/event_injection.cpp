@@ -78,11 +78,4 @@ void set_interrupt_window_exiting(bool wanted) {
 
 void set_exception_bitmap(std::uint32_t vectors) { vmwrite(Vmcs32::kExceptionBitmap, vectors); }
 
-void set_preemption_timer(const Capabilities& capabilities, std::uint64_t tsc_ticks) {
-  const std::uint64_t unit = 1ull << capabilities.preemption_timer_shift;
-  constexpr std::uint64_t kMost = 0xFFFF'FFFF;
-  const std::uint64_t count = (tsc_ticks + unit - 1) >> capabilities.preemption_timer_shift;
-  vmwrite(Vmcs32::kPreemptionTimerValue, static_cast<std::uint32_t>(count > kMost ? kMost : count));
-}
-
 }  // namespace hv::vtx

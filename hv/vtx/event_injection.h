@@ -6,6 +6,7 @@
 
 #include "hv/vtx/capabilities.h"
 #include "hv/vtx/exit.h"
+#include "machine/vmx_root.h"
 
 namespace hv::vtx {
 
@@ -28,8 +29,12 @@ void set_interrupt_window_exiting(bool wanted);
 /// The exceptions, by vector, that exit.
 void set_exception_bitmap(std::uint32_t vectors);
 
-/// Bounds the next stay in the guest. Rounded up to a tick of the preemption timer, so that the
-/// guest is not entered for nothing.
-void set_preemption_timer(const Capabilities& capabilities, std::uint64_t tsc_ticks);
+/// Bounds the next stay in the guest, by less than 2^32 ticks. Rounded up to a tick of the
+/// preemption timer, so that the guest is not entered for nothing.
+inline void set_preemption_timer(const Capabilities& capabilities, std::uint64_t tsc_ticks) {
+  // 0 wraps, and is 0 again.
+  const std::uint64_t count = ((tsc_ticks - 1) >> capabilities.preemption_timer_shift) + 1;
+  machine::vmwrite(machine::Vmcs32::kPreemptionTimerValue, static_cast<std::uint32_t>(count));
+}
 
 }  // namespace hv::vtx

@@ -8,10 +8,18 @@
 
 namespace hv::vtx {
 
-/// What every exit has. The rest of the exit information is read only where it is needed.
+/// What every exit has: the exit-reason field (SDM vol. 3 table 24-14). The rest of the exit
+/// information is read only where it is needed.
 struct Exit {
-  machine::vmx::ExitReason reason{};
-  bool entry_failed = false;
+  std::uint32_t field = 0;
+
+  /// Of an entry that failed it is what failed, and no exit's.
+  [[nodiscard]] constexpr machine::vmx::ExitReason reason() const {
+    return static_cast<machine::vmx::ExitReason>(field & 0xFFFF);
+  }
+  [[nodiscard]] constexpr bool entry_failed() const {
+    return (field & machine::vmx::kExitReasonEntryFailure) != 0;
+  }
 };
 
 /// IN, OUT, INS, OUTS (SDM vol. 3 table 27-5).
@@ -139,9 +147,6 @@ struct Event {
 }
 
 // The exit information of the loaded context (SDM vol. 3 24.9).
-[[nodiscard]] Exit read_exit();
 [[nodiscard]] std::uint64_t exit_qualification();
-/// Valid after an exit caused by an instruction.
-[[nodiscard]] std::uint32_t exit_instruction_length();
 
 }  // namespace hv::vtx

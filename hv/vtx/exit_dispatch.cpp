@@ -15,12 +15,9 @@ namespace {
 
 using machine::vmx::ExitReason;
 
-/// Whether an exit of this kind can happen while an event is delivered through the guest's IDT
-/// (SDM vol. 3 27.2.4). The event is then delivered again.
-bool may_interrupt_delivery(ExitReason reason) {
-  return reason == ExitReason::kEptViolation || reason == ExitReason::kExceptionOrNmi ||
-         reason == ExitReason::kTaskSwitch || reason == ExitReason::kTripleFault;
-}
+/// An exit of a kind that can happen while an event is delivered through the guest's IDT (SDM
+/// vol. 3 27.2.4). The event is then delivered again.
+void deliver_again(VirtualProcessor& vp) { vp.pending_event = interrupted_event(); }
 
 /// The processor found the guest's own state illegal: somebody wrote it so.
 void report_failed_entry(LogicalProcessor& processor, VirtualProcessor& vp) {
@@ -50,17 +47,13 @@ void handle_other_instruction(VirtualProcessor& vp, ExitReason reason) {
 
 }  // namespace
 
-void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit& exit) {
-  processor.count_exit(exit.reason);
-  vp.statistics.count_exit(exit.reason);
-  if (exit.entry_failed) {
+void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, Exit exit) {
+  vp.statistics.count_exit(exit.reason());
+  if (exit.entry_failed()) [[unlikely]] {
     report_failed_entry(processor, vp);
     return;
   }
-  if (may_interrupt_delivery(exit.reason)) {
-    vp.pending_event = interrupted_event();
-  }
-  switch (exit.reason) {
+  switch (exit.reason()) {
     case ExitReason::kExternalInterrupt:
       processor.take_physical_interrupt(exit_event().vector);
       return;
@@ -95,20 +88,24 @@ void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit
       handle_xsetbv(processor, vp);
       return;
     case ExitReason::kEptViolation:
+      deliver_again(vp);
       handle_ept_violation(processor, vp);
       return;
     case ExitReason::kTripleFault:
+      deliver_again(vp);
       intercept_unrecoverable_exception(processor.hypervisor(), vp);
       return;
     case ExitReason::kTaskSwitch:
+      deliver_again(vp);
       intercept_unsupported_feature(processor.hypervisor(), vp,
                                     UnsupportedFeatureMessage::kTaskSwitch);
       return;
     case ExitReason::kExceptionOrNmi:
+      deliver_again(vp);
       handle_exception(processor, vp);
       return;
     default:  // the number comes from the processor: it may be one without a name
-      handle_other_instruction(vp, exit.reason);
+      handle_other_instruction(vp, exit.reason());
       return;
   }
 }

@@ -12,6 +12,6 @@ namespace hv::vtx {
 
 /// Handles the exit that the processor's guest just took. The VP stays loaded; when it is not to
 /// run on, its suspend state says so.
-void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, const Exit& exit);
+void dispatch_exit(LogicalProcessor& processor, VirtualProcessor& vp, Exit exit);
 
 }  // namespace hv::vtx

@@ -172,17 +172,6 @@ void GuestContext::unload() {
   launched_ = false;
 }
 
-Exit GuestContext::enter() {
-  const machine::EntryKind kind =
-      launched_ ? machine::EntryKind::kResume : machine::EntryKind::kLaunch;
-  const machine::VmxResult result = machine::enter_guest(kind, registers_);
-  INVARIANT(result == machine::VmxResult::kSucceed);
-  const Exit exit = read_exit();
-  // A failed entry leaves the launch state as it was (SDM vol. 3 26.8).
-  launched_ = launched_ || !exit.entry_failed;
-  return exit;
-}
-
 void invalidate_translations(const Capabilities& capabilities, std::uint64_t eptp) {
   const machine::InveptKind kind = capabilities.invept_single_context
                                        ? machine::InveptKind::kSingleContext

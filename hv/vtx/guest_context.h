@@ -10,7 +10,10 @@
 #include "hv/vtx/capabilities.h"
 #include "hv/vtx/exit.h"
 #include "machine/address.h"
+#include "machine/invariant.h"
+#include "machine/vmx_architecture.h"
 #include "machine/vmx_root.h"
+#include "machine/x86.h"
 
 namespace hv::vtx {
 
@@ -48,7 +51,18 @@ class GuestContext {
   /// Runs the guest until the next exit, which it returns. A refusal of the processor to enter is
   /// a defect of the hypervisor and ends the run; a failed check of guest state comes back as an
   /// exit with entry_failed.
-  [[nodiscard]] Exit enter();
+  [[nodiscard]] Exit enter() {
+    const machine::EntryKind kind =
+        launched_ ? machine::EntryKind::kResume : machine::EntryKind::kLaunch;
+    const machine::VmxResult result = machine::enter_guest(kind, registers_);
+    INVARIANT(result == machine::VmxResult::kSucceed);
+    const Exit exit{machine::vmread(machine::VmcsReadOnly32::kExitReason)};
+    // A failed entry leaves the launch state as it was (SDM vol. 3 26.8).
+    if (kind == machine::EntryKind::kLaunch) [[unlikely]] {
+      launched_ = !exit.entry_failed();
+    }
+    return exit;
+  }
 
   [[nodiscard]] machine::GuestRegisters& registers() { return registers_; }
   [[nodiscard]] const machine::GuestRegisters& registers() const { return registers_; }
@@ -86,6 +100,10 @@ void write_rflags(std::uint64_t value);
 [[nodiscard]] std::uint64_t read_cr0();
 [[nodiscard]] std::uint64_t read_cr3();
 [[nodiscard]] std::uint64_t read_cr4();
+/// CR4.OSXSAVE, which VMX operation leaves alone.
+[[nodiscard]] inline bool xsave_enabled() {
+  return (machine::vmread(machine::VmcsNatural::kGuestCr4) & machine::x86::kCr4Osxsave) != 0;
+}
 [[nodiscard]] bool is_legal_cr0(std::uint64_t value);
 [[nodiscard]] bool is_legal_cr4(const Capabilities& capabilities, std::uint64_t value);
 [[nodiscard]] bool is_legal_efer(std::uint64_t value);
@@ -119,12 +137,11 @@ struct CodeMode {
 /// Paging with PAE outside of long mode: the processor holds the four entries that CR3 points to.
 [[nodiscard]] bool uses_pae_paging();
 
-/// Moves RIP past the instruction that exited, and lifts the interrupt shadow that ended with it.
-void complete_instruction();
-/// The same, of an instruction whose length the exit does not tell: one that the EPT refused.
-void complete_instruction(std::uint32_t length);
-
-[[nodiscard]] bool has_interrupt_shadow();
+/// Whether an instruction ended whose successor takes no interrupt (STI, MOV SS).
+[[nodiscard]] inline bool has_interrupt_shadow() {
+  return (machine::vmread(machine::Vmcs32::kGuestInterruptibilityState) &
+          (machine::vmx::kBlockingBySti | machine::vmx::kBlockingByMovSs)) != 0;
+}
 void set_interrupt_shadow(bool shadow);
 [[nodiscard]] bool nmis_blocked();
 void set_nmis_blocked(bool blocked);
@@ -134,6 +151,26 @@ void invalidate_translations(const Capabilities& capabilities, std::uint64_t ept
 /// The EPT pointer for a space whose top table is at `root_table`. With `notes`, of which the
 /// processor must be capable, it notes in entries what was accessed and written.
 [[nodiscard]] std::uint64_t make_ept_pointer(machine::Spn root_table, bool notes);
+
+/// Moves RIP past an instruction of this length, and lifts the interrupt shadow that ended with it.
+inline void complete_instruction(std::uint32_t length) {
+  const std::uint64_t before = machine::vmread(machine::VmcsNatural::kGuestRip);
+  std::uint64_t after = before + length;
+  // Only 64-bit code has more than 32 bits of RIP; other code goes on at the bottom.
+  if (((before ^ after) >> 32) != 0 && (before >> 32) == 0 && !in_64_bit_code()) [[unlikely]] {
+    after &= 0xFFFF'FFFF;
+  }
+  machine::vmwrite(machine::VmcsNatural::kGuestRip, after);
+  if (has_interrupt_shadow()) [[unlikely]] {
+    set_interrupt_shadow(false);
+  }
+}
+/// Valid after an exit caused by an instruction, but for one that the EPT refused.
+[[nodiscard]] inline std::uint32_t exit_instruction_length() {
+  return machine::vmread(machine::VmcsReadOnly32::kExitInstructionLength);
+}
+/// The same for the instruction that exited.
+inline void complete_instruction() { complete_instruction(exit_instruction_length()); }
 
 /// What an EPT violation accessed.
 [[nodiscard]] std::uint64_t exit_guest_physical_address();

@@ -51,16 +51,7 @@ void write_long_mode(std::uint64_t efer, bool paging) {
 
 }  // namespace
 
-Exit read_exit() {
-  const std::uint32_t reason = vmread(VmcsReadOnly32::kExitReason);
-  Exit exit;
-  exit.reason = static_cast<vmx::ExitReason>(reason & 0xFFFF);
-  exit.entry_failed = (reason & vmx::kExitReasonEntryFailure) != 0;
-  return exit;
-}
-
 std::uint64_t exit_qualification() { return vmread(VmcsReadOnlyNatural::kExitQualification); }
-std::uint32_t exit_instruction_length() { return vmread(VmcsReadOnly32::kExitInstructionLength); }
 
 SegmentRegister read_segment(SegmentName name) {
   SegmentRegister segment;
@@ -215,24 +206,6 @@ bool in_protected_mode() { return (read_cr0() & x86::kCr0Pe) != 0; }
 bool uses_pae_paging() {
   return (read_efer() & x86::kEferLma) == 0 && (read_cr0() & x86::kCr0Pg) != 0 &&
          (read_cr4() & x86::kCr4Pae) != 0;
-}
-
-void complete_instruction() { complete_instruction(exit_instruction_length()); }
-
-void complete_instruction(std::uint32_t length) {
-  const std::uint64_t before = read_rip();
-  const std::uint64_t after = before + length;
-  // Only 64-bit code has more than 32 bits of RIP; other code goes on at the bottom.
-  const bool wraps = (before >> 32) == 0 && (after >> 32) != 0 && !in_64_bit_code();
-  write_rip(wraps ? after & 0xFFFF'FFFF : after);
-  if (has_interrupt_shadow()) {
-    set_interrupt_shadow(false);
-  }
-}
-
-bool has_interrupt_shadow() {
-  return (vmread(Vmcs32::kGuestInterruptibilityState) &
-          (vmx::kBlockingBySti | vmx::kBlockingByMovSs)) != 0;
 }
 
 void set_interrupt_shadow(bool shadow) {
