@@ -94,6 +94,8 @@ class Partition {
   machine::Shared<std::uint64_t> reenlightenment_control{0};
   machine::Shared<std::uint64_t> tsc_emulation_control{0};
   machine::Shared<std::uint64_t> tsc_invariant_control{0};
+  /// Another number from before: what CPUID answered its VPs may no longer be true.
+  machine::Shared<std::uint64_t> cpuid_generation{1};
   /// A bit for each logical processor that may hold translations which are no longer true.
   machine::Shared<std::uint64_t> stale_processors{~0ull};
   static_assert(kMaxLogicalProcessors <= 64);
@@ -111,6 +113,9 @@ class Partition {
   [[nodiscard]] bool intercepts_all(InterceptType type) const {
     return ((other_intercepts.load() >> static_cast<unsigned>(type)) & 1) != 0;
   }
+
+  /// After every change of what CPUID shows to more than one VP, or to a VP that may run.
+  void change_cpuid() { cpuid_generation.fetch_add(1); }
 
   [[nodiscard]] VirtualProcessor* vp(VpIndex index) const { return vps.find(index); }
 

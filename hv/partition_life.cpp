@@ -175,6 +175,7 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
     partition.vps.insert(*vp);
+    partition.change_cpuid();
   }
   publish_statistics(hypervisor, partition);
   return Status::kSuccess;
@@ -188,6 +189,7 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
     partition.vps.remove(vp);
+    partition.change_cpuid();
     if (partition.parent != nullptr) {
       drop_messages(*partition.parent, vp.intercept_owner);
       drop_messages(*partition.parent, vp.ended_interrupts);

@@ -42,6 +42,7 @@ void forget_settings(Partition& partition) {
   partition.reenlightenment_control.store(0);
   partition.tsc_emulation_control.store(0);
   partition.tsc_invariant_control.store(0);
+  partition.change_cpuid();
 }
 
 /// The virtual processor is loaded here.

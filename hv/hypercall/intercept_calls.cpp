@@ -151,6 +151,7 @@ CallOutcome change_results(CallContext& context, Change change) {
   const auto act = [&](VirtualProcessor& vp) -> CallOutcome {
     InterceptResults& results = vp.records.intercept_results;
     if (input.type == InterceptType::kX64Cpuid) {
+      vp.records.cpuid_answers.forget();
       const auto answer = std::bit_cast<CpuidResultParameters>(input.parameters);
       return fail(answer.is_legal() ? change(results, answer) : Status::kInvalidParameter);
     }
@@ -216,6 +217,7 @@ CallOutcome install_intercept(CallContext& context) {
     const machine::LockGuard space_guard((*target)->space_lock);
     status = change_intercepts(**target, input);
   }
+  (*target)->change_cpuid();
   if (status == Status::kSuccess && input.type == InterceptType::kException) {
     notify_all(context.hypervisor, **target);
   }

@@ -68,6 +68,14 @@ std::expected<Partition*, Status> find_writable(CallContext& context, PartitionI
   return target;
 }
 
+/// Under the management lock.
+CallOutcome write_property(CallContext& context, Partition& partition,
+                           const PropertyDescription& property, std::uint64_t value) {
+  const Status status = property.write({context.processor, partition}, value);
+  partition.change_cpuid();
+  return fail(status);
+}
+
 /// Writes a property with the partition's virtual processors stopped.
 CallOutcome set_in_stopped(CallContext& context, PartitionId id,
                            const PropertyDescription& property, std::uint64_t value) {
@@ -88,7 +96,7 @@ CallOutcome set_in_stopped(CallContext& context, PartitionId id,
   // It stays active: only the holder of the scope ends one.
   const PartitionStop stopped(hypervisor, *partition, nullptr);
   const machine::LockGuard guard(hypervisor.management_lock);
-  return fail(property.write({context.processor, *partition}, value));
+  return write_property(context, *partition, property, value);
 }
 
 CallOutcome set_property(CallContext& context, PartitionId id, PartitionProperty code,
@@ -102,7 +110,7 @@ CallOutcome set_property(CallContext& context, PartitionId id, PartitionProperty
   if (!target) {
     return fail(target.error());
   }
-  return fail(property->write({context.processor, **target}, value));
+  return write_property(context, **target, *property, value);
 }
 
 /// The one property that is more than a number. Takes the management lock.

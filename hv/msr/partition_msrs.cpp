@@ -180,6 +180,7 @@ WriteResult write_tsc_invariant(const MsrAccess& access, std::uint64_t value) {
     return fault();
   }
   access.vp.partition.tsc_invariant_control.store(value);
+  access.vp.partition.change_cpuid();
   return {};
 }
 

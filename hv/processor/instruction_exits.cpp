@@ -74,6 +74,44 @@ bool parent_wants_cpuid(Partition& partition, std::uint32_t leaf) {
   return partition.intercepts.wants_cpuid(leaf);
 }
 
+/// What leaf 1 shows of the VP's own: CR4.OSXSAVE and the mode of its local APIC.
+std::uint32_t state_shown(const VirtualProcessor& vp) {
+  return static_cast<std::uint32_t>(vp.apic.mode()) |
+         static_cast<std::uint32_t>(vtx::xsave_enabled() ? x86::kCr4Osxsave : 0);
+}
+
+void complete_cpuid(VirtualProcessor& vp, const machine::CpuidResult& result) {
+  machine::GuestRegisters& registers = vp.context.registers();
+  registers.rax = result.eax;
+  registers.rbx = result.ebx;
+  registers.rcx = result.ecx;
+  registers.rdx = result.edx;
+  vtx::complete_instruction();
+}
+
+/// Apart from the short way, so that it costs that one no registers. `generation` was read before.
+[[gnu::noinline]] void make_cpuid_answer(LogicalProcessor& processor, VirtualProcessor& vp,
+                                         CpuidAnswers::Question question,
+                                         std::uint64_t generation) {
+  const std::uint32_t leaf = question.leaf();
+  const std::uint32_t subleaf = question.subleaf();
+  CpuidSubject subject = cpuid_subject(processor, vp, leaf);
+  subject.os_xsave = vtx::xsave_enabled();
+  machine::CpuidResult result = answer_cpuid(subject, leaf, subleaf);
+  const CpuidResultParameters* const answer = vp.records.intercept_results.find_leaf(leaf, subleaf);
+  const bool wanted = parent_wants_cpuid(vp.partition, leaf);
+  if (answer != nullptr && (wanted || answer->always_override != 0)) {
+    result = apply(*answer, result);
+  } else if (wanted) {
+    intercept_cpuid(processor.hypervisor(), vp, result);
+    return;
+  }
+  if (CpuidAnswers::may_keep(leaf)) {
+    vp.records.cpuid_answers.keep(question, generation, result);
+  }
+  complete_cpuid(vp, result);
+}
+
 /// Whether the partition's mapping allows what the processor refused. The processor may have used a
 /// table that was just taken out of use: then the access is simply tried again.
 bool allows(const std::optional<GpaMapping>& mapping, const vtx::EptViolation& violation) {
@@ -179,27 +217,18 @@ void handle_xsetbv(LogicalProcessor& processor, VirtualProcessor& vp) {
 }
 
 void handle_cpuid(LogicalProcessor& processor, VirtualProcessor& vp) {
-  machine::GuestRegisters& registers = vp.context.registers();
+  const machine::GuestRegisters& registers = vp.context.registers();
   const auto leaf = static_cast<std::uint32_t>(registers.rax);
   const auto subleaf = static_cast<std::uint32_t>(registers.rcx);
-  CpuidSubject subject = cpuid_subject(processor, vp, leaf);
-  if (leaf == kCpuidProcessorFeatures) {
-    subject.os_xsave = (vtx::read_cr4() & x86::kCr4Osxsave) != 0;
+  const std::uint32_t state = leaf == kCpuidProcessorFeatures ? state_shown(vp) : 0;
+  const CpuidAnswers::Question question(leaf, subleaf, state);
+  const std::uint64_t generation = vp.partition.cpuid_generation.load();
+  if (const machine::CpuidResult* const kept = vp.records.cpuid_answers.find(question, generation))
+      [[likely]] {
+    complete_cpuid(vp, *kept);
+  } else {
+    make_cpuid_answer(processor, vp, question, generation);
   }
-  machine::CpuidResult result = answer_cpuid(subject, leaf, subleaf);
-  const CpuidResultParameters* const answer = vp.records.intercept_results.find_leaf(leaf, subleaf);
-  const bool wanted = parent_wants_cpuid(vp.partition, leaf);
-  if (answer != nullptr && (wanted || answer->always_override != 0)) {
-    result = apply(*answer, result);
-  } else if (wanted) {
-    intercept_cpuid(processor.hypervisor(), vp, result);
-    return;
-  }
-  registers.rax = result.eax;
-  registers.rbx = result.ebx;
-  registers.rcx = result.ecx;
-  registers.rdx = result.edx;
-  vtx::complete_instruction();
 }
 
 void handle_ept_violation(LogicalProcessor& processor, VirtualProcessor& vp) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "hv/cpuid/cpuid_answers.h"
 #include "hv/processor/intercept_results.h"
 #include "hv/registers/memory_type_registers.h"
 #include "hv/tlfs/messages.h"
@@ -28,6 +29,7 @@ struct VpRecords {
   std::array<RegisterValue, 2> pending_events{};
   MemoryTypeRegisters memory_types;
   InterceptResults intercept_results;
+  CpuidAnswers cpuid_answers;
 
   // Under the VP's lock.
   /// The register DeliverabilityNotifications: what the parent waits to be told.
