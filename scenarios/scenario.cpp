@@ -145,6 +145,9 @@ PartitionsDescription read_partitions(TableReader& root, const MachineDescriptio
   table.choice("child_bus", {"6.0", "5.3", "5.2", "5.1", "5.0", "4.1", "4.0", "3.0", "2.4"},
                child_bus);
   partitions.child_bus = vmbus::kVersionsNewestFirst[child_bus];
+  std::uint64_t latency_ns = 0;
+  table.duration("monitor_latency", 6'000'000, latency_ns);
+  partitions.monitor_latency_us = static_cast<std::uint32_t>(latency_ns / 1'000);
   partitions.loops = read_loops(table, partitions.processors, file);
   const std::uint64_t at_once = std::min(partitions.children, partitions.children_at_once);
   // A child's page tables and VP pages come on top: one part in sixteen is more than enough.

@@ -64,6 +64,8 @@ struct PartitionsDescription {
   /// The newest versions of VMBus that the root speaks, and that a child asks for.
   vmbus::Version bus = vmbus::Version::kCopper;
   vmbus::Version child_bus = vmbus::Version::kIron;
+  /// How late a child's signal by way of its monitor page may be; 0: it has none.
+  std::uint32_t monitor_latency_us = 0;
   std::vector<LoopDescription> loops{};
 };
 

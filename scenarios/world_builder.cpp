@@ -58,6 +58,7 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
   put("child_memory_mib", scenario.partitions.memory_mib);
   put("workload", name_of(workload.kind));
   put("seed", seed);
+  put("monitor_latency_us", scenario.partitions.monitor_latency_us);
   put("bus_version", static_cast<std::uint32_t>(scenario.partitions.bus));
   put("child_bus_version", static_cast<std::uint32_t>(scenario.partitions.child_bus));
   for (const LoopDescription& loop : scenario.partitions.loops) {

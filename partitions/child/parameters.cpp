@@ -28,6 +28,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"lies", &Parameters::lies},
     {"subchannels", &Parameters::subchannels},
     {"moves", &Parameters::moves},
+    {"monitor", &Parameters::monitor},
     {"bus_version", &Parameters::bus_version},
 };
 
@@ -81,6 +82,7 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
 BusOptions bus_options(const Parameters& parameters) {
   BusOptions options;
   options.number = parameters.number;
+  options.monitored = parameters.monitor != 0;
   options.newest_version = vmbus::version_or(parameters.bus_version, options.newest_version);
   return options;
 }

@@ -17,6 +17,7 @@
 //   lies         lie: how many it tells
 //   subchannels  storage, plug: how many sub-channels it asks for, for each disk
 //   moves        storage: how often it moves a channel of the second disk to another processor
+//   monitor      1: it signals by way of a monitor page where the root offers that
 //   bus_version  the newest of VMBus that it asks for: the major number times 65536 and the minor
 #pragma once
 
@@ -48,6 +49,7 @@ struct Parameters {
   std::uint32_t lies = 1000;
   std::uint32_t subchannels = 0;
   std::uint32_t moves = 0;
+  std::uint32_t monitor = 0;
   std::uint32_t bus_version = 0x50003;
 };
 

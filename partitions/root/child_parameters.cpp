@@ -24,6 +24,7 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("lies", parameters.lies);
   add("subchannels", parameters.subchannels);
   add("moves", parameters.moves);
+  add("monitor", parameters.monitor_latency_us != 0 ? 1 : 0);
   add("bus_version", parameters.child_bus_version);
 }
 

@@ -50,6 +50,7 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
   removals_ = uses_disks(parameters.workload) ? parameters.removals : 0;
   removes_only_subchannels_ = parameters.workload == Workload::kStorage;
   subchannels_ = static_cast<std::uint16_t>(parameters.subchannels);
+  monitor_latency_100ns_ = static_cast<std::uint16_t>(parameters.monitor_latency_us * 10);
   bus_version_ = vmbus::version_or(parameters.bus_version, vmbus::Version::kCopper);
   const std::uint64_t memory_bytes = parameters.child_memory_mib * kMib;
   const auto image = read_image(image_module, memory_bytes, processors_);
@@ -119,7 +120,8 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
   if (const auto failure = failed("hello port", answers)) {
     return failure;
   }
-  const VmbusChild child{number_, processors_, memory_, has_devices_, bus_version_};
+  const VmbusChild child{number_,     processors_, memory_, has_devices_, monitor_latency_100ns_,
+                         bus_version_};
   bus_ = kernel_.heap().create<VmbusService>(kernel_, *ports_, child);
   return failed("bus", bus_->open());
 }

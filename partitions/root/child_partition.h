@@ -74,6 +74,7 @@ class ChildPartition {
   std::uint32_t processors_ = 0;
   std::uint32_t disks_ = 0;
   bool has_devices_ = false;
+  std::uint16_t monitor_latency_100ns_ = 0;
   vmbus::Version bus_version_ = vmbus::Version::kCopper;
   std::uint32_t removals_ = 0;
   bool removes_only_subchannels_ = false;

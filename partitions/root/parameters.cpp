@@ -27,6 +27,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"chunk_kib", &Parameters::chunk_kib, 4, 256},
     {"ring_kib", &Parameters::ring_kib, 4, 28},
     {"busy_us", &Parameters::busy_us, 0, 1'000'000},
+    {"monitor_latency_us", &Parameters::monitor_latency_us, 0, 6000},
     {"bus_version", &Parameters::bus_version, 0x20004, 0x60000},
     {"child_bus_version", &Parameters::child_bus_version, 0x20004, 0x60000},
     {"padding_bytes", &Parameters::padding_bytes, 0, 511},

@@ -21,6 +21,9 @@
 //   bus_version         6.0       the newest version that the bus speaks, the major number times
 //                                 65536 and the minor; before 5.0 it has one connection for
 //                                 messages
+//   monitor_latency_us  0         how late a signal by way of a child's monitor page may be; 0:
+//   each
+//                                 signal is a hypercall, 0..6000
 //   child_bus_version   5.3       the newest that a child asks for
 //   padding_bytes       0         storage: zeros behind the first disk's own content that fill its
 //                                 last sector; no part of its digest, 0..511
@@ -78,6 +81,7 @@ struct Parameters {
   std::uint32_t chunk_kib = 64;
   std::uint32_t ring_kib = 28;
   std::uint32_t busy_us = 0;
+  std::uint32_t monitor_latency_us = 0;
   std::uint32_t bus_version = 0x60000;
   std::uint32_t child_bus_version = 0x50003;
   std::uint32_t padding_bytes = 0;

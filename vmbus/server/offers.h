@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "vmbus/protocol/messages.h"
+#include "vmbus/protocol/monitor_page.h"
 #include "vmbus/vmbus.h"
 
 namespace vmbus {
@@ -22,8 +23,8 @@ struct Offer {
   bool monitored = false;
 };
 
-/// Triggers that a monitor page has: four groups of 32.
-inline constexpr std::uint32_t kMonitorTriggers = 128;
+/// Triggers that a monitor page has.
+inline constexpr std::uint32_t kMonitorTriggers = kMonitorGroups * kMonitorTriggersPerGroup;
 
 /// A channel of the server. The generation makes an answer that comes late, after the channel was
 /// revoked and perhaps offered anew, miss the new one.

@@ -4,8 +4,10 @@
 #include <new>
 #include <utility>
 
+#include "machine/guest.h"
 #include "machine/testing.h"
 #include "partitions/kernel/posting.h"
+#include "vmbus/protocol/monitor_page.h"
 
 namespace child {
 
@@ -16,9 +18,12 @@ constexpr machine::Site kMessageSent("child.bus.message_sent");
 constexpr machine::Site kSignalAtTarget("child.bus.signal_comes_to_a_target_of_the_channel");
 constexpr machine::Site kSignalElsewhere("child.bus.signal_at_another_processor_than_0");
 constexpr machine::Site kSignalAfterMove("child.bus.signal_at_the_processor_moved_to");
+constexpr machine::Site kTriggered("child.bus.monitor_triggered");
+constexpr machine::Site kStillPending("child.bus.monitor_trigger_still_pending");
 constexpr machine::Site kMoveRefused("child.bus.move_refused");
 
 constexpr std::uint16_t kOnlyFlag = 0;
+constexpr std::uint32_t kMonitorTriggers = vmbus::kMonitorGroups * vmbus::kMonitorTriggersPerGroup;
 
 }  // namespace
 
@@ -26,12 +31,25 @@ BusDriver::BusDriver(kernel::Kernel& kernel, const BusOptions& options)
     : kernel_(kernel),
       outbox_(kernel.heap(), &BusDriver::refused, this),
       options_(options),
+      monitor_pages_(make_monitor_pages()),
       client_(configuration(), client_channels_, client_gpadls_, *this) {}
+
+std::optional<machine::Gpn> BusDriver::make_monitor_pages() const {
+  const auto pages = options_.monitored ? kernel_.pages().allocate(2) : std::nullopt;
+  if (pages) {
+    machine::fill_memory(machine::Gpa(*pages), 2 * machine::kPageSize, 0);
+  }
+  return pages;
+}
 
 vmbus::ClientConfiguration BusDriver::configuration() const {
   vmbus::ClientConfiguration configuration;
   configuration.newest_version = options_.newest_version;
   configuration.trace_id = options_.number;
+  if (monitor_pages_) {
+    configuration.parent_to_child_monitor_gpa = machine::Gpa(*monitor_pages_).value();
+    configuration.child_to_parent_monitor_gpa = machine::Gpa(*monitor_pages_ + 1).value();
+  }
   return configuration;
 }
 
@@ -244,6 +262,17 @@ kernel::Task<bool> BusDriver::move(OfferedDevice& device, std::uint32_t target_v
 }
 
 void BusDriver::signal(const OfferedDevice& device) {
+  if (device.monitor && monitor_pages_) {
+    const vmbus::MonitorTrigger trigger(*device.monitor);
+    const machine::Gpa page(*monitor_pages_ + 1);
+    const std::uint32_t before =
+        machine::fetch_or_u32(page + trigger.pending_offset(), trigger.bit());
+    if ((before & trigger.bit()) == 0) {
+      machine::trace(kTriggered, machine::Track::kPartition, options_.number, *device.monitor, 0);
+    }
+    machine::sometimes(kStillPending, (before & trigger.bit()) != 0);
+    return;
+  }
   static_cast<void>(kernel::signal_event(device.signal, kOnlyFlag));
 }
 
@@ -304,11 +333,16 @@ void BusDriver::offered(vmbus::ChannelId channel, const vmbus::OfferChannel& off
     return;
   }
   device_count_ = std::max(device_count_, place + 1);
-  devices_[place] = OfferedDevice{.channel = channel,
-                                  .type = offer.interface_type,
-                                  .instance = offer.interface_instance,
-                                  .subchannel_index = offer.subchannel_index,
-                                  .signal = hv::ConnectionId(offer.connection_id)};
+  OfferedDevice device;
+  device.channel = channel;
+  device.type = offer.interface_type;
+  device.instance = offer.interface_instance;
+  device.subchannel_index = offer.subchannel_index;
+  device.signal = hv::ConnectionId(offer.connection_id);
+  if ((offer.monitor_allocated & 1) != 0 && offer.monitor_id < kMonitorTriggers) {
+    device.monitor = offer.monitor_id;
+  }
+  devices_[place] = device;
   something_offered_.give();
   for (kernel::Notice* const listener : listeners_) {
     if (listener != nullptr) {

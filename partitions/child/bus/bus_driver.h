@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "partitions/child/bus/bus_processor.h"
@@ -25,6 +26,8 @@ struct OfferedDevice {
   /// 0 for a primary channel.
   std::uint16_t subchannel_index = 0;
   hv::ConnectionId signal{};
+  /// The trigger in the monitor page by which it is signalled instead.
+  std::optional<std::uint8_t> monitor;
   /// Where its signals go from open() on.
   std::uint32_t target_vp = 0;
   bool rescinded = false;
@@ -39,6 +42,8 @@ struct BusOptions {
   vmbus::Version newest_version = vmbus::Version::kIron;
   /// So many take signals of channels, from 0 on; they are running.
   std::uint32_t processors = 1;
+  /// Whether it has monitor pages, for channels that may be signalled that way.
+  bool monitored = false;
 };
 
 /// The driver of one channel.
@@ -150,6 +155,8 @@ class BusDriver final : public kernel::SintReceiver,
   void answer(Channel& channel, bool success);
   void answer_gpadl(vmbus::GpadlId gpadl, bool success);
   [[nodiscard]] vmbus::ClientConfiguration configuration() const;
+  /// Two pages in a row, or none.
+  [[nodiscard]] std::optional<machine::Gpn> make_monitor_pages() const;
   kernel::Task<bool> make_contact();
   kernel::Task<bool> lend(OfferedDevice& device, std::span<const machine::Gpn> pages,
                           vmbus::GpadlId& gpadl);
@@ -160,6 +167,8 @@ class BusDriver final : public kernel::SintReceiver,
   kernel::Kernel& kernel_;
   kernel::Outbox outbox_;
   const BusOptions options_;
+  /// Parent to child, child to parent.
+  const std::optional<machine::Gpn> monitor_pages_;
   std::array<vmbus::ClientChannel, kMaxDevices> client_channels_{};
   std::array<vmbus::ClientGpadl, kMaxDevices> client_gpadls_{};
   vmbus::Client client_;

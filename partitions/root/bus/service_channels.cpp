@@ -44,7 +44,9 @@ hv::Status VmbusService::add(BusDevice& device, EventFlags& flags) {
 
 hv::Status VmbusService::attach(BusDevice& device, EventFlags& flags, std::size_t primary) {
   const auto flag = flags.take(device);
-  const auto offer = flag ? server_.offer(device.offer()) : std::nullopt;
+  vmbus::Offer device_offer = device.offer();
+  device_offer.monitored = child_.monitor_latency_100ns != 0;
+  const auto offer = flag ? server_.offer(device_offer) : std::nullopt;
   if (!offer) {
     if (flag) {
       flags.give_back(*flag);
@@ -166,8 +168,8 @@ kernel::Task<> VmbusService::take_away(vmbus::OfferId offer, bool for_good) {
   if (channel.for_good) {
     device.destroy();
   } else {
-    // It may find another place. There is one: it has just left its own. That it cannot be
-    // signalled in a child that is at its end is nothing to anybody.
+    // It may find another place: it has just left one. That it cannot be signalled in a child that
+    // is at its end is nothing to anybody.
     const hv::Status status = attach(device, flags, primary);
     INVARIANT(status != hv::Status::kNoResources);
   }
@@ -239,6 +241,10 @@ void VmbusService::open(vmbus::OfferId offer, const vmbus::ChannelOpening& openi
   channel.pages = pages;
   channel.is_open = true;
   channel.closed.clear();
+  channel.monitor = opening.monitor;
+  if (channel.monitor) {
+    monitors_.add(*channel.monitor, *channel.device, child_.monitor_latency_100ns);
+  }
   const std::size_t incoming = rings.client_to_server.size();
   channel.device->open(
       {pages.first(incoming), pages.subspan(incoming), ports_.connection(use_of(index)),
@@ -277,6 +283,10 @@ kernel::Task<> VmbusService::close_after_subchannels(std::size_t index) {
 void VmbusService::device_closed(std::size_t index) {
   Channel& channel = channels_[index];
   close_signal(index);
+  if (channel.monitor) {
+    monitors_.remove(*channel.monitor, *channel.device);
+    channel.monitor.reset();
+  }
   kernel_.heap().free(channel.pages.data(), channel.pages.size_bytes());
   channel.pages = {};
   channel.is_open = false;

@@ -27,6 +27,7 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       ports_(ports),
       child_(child),
       outbox_(kernel.heap(), &on_refused, nullptr),
+      monitors_(child.number),
       devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
       channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
       server_({.newest_version = child.newest_version, .trace_id = child.number},
@@ -112,6 +113,9 @@ bool VmbusService::change_monitor_pages(const vmbus::MonitorPages& pages) {
       return false;
     }
   }
+  monitors_.use_page(pages.there() && child_.monitor_latency_100ns != 0
+                         ? child_.memory.translate(machine::Gpa(pages.child_to_parent_gpa), 1)
+                         : std::nullopt);
   return true;
 }
 
@@ -128,7 +132,7 @@ void VmbusService::contact(const vmbus::Contact& contact) {
                                    : vmbus::ContactState::kUnknownFailure);
 }
 
-void VmbusService::disconnected() {}
+void VmbusService::disconnected() { monitors_.use_page(std::nullopt); }
 
 void VmbusService::gpadl(vmbus::OfferId offer, const vmbus::Gpadl& gpadl) {
   std::span<const std::uint64_t> values = gpadl.values;
@@ -157,6 +161,9 @@ kernel::Task<> VmbusService::close() {
     if (channels_[index].device != nullptr) {
       co_await take_away(channels_[index].offer, true);
     }
+  }
+  if (monitors_.is_looking()) {
+    co_await monitors_.stopped().wait();
   }
   outbox_.close();
   co_await outbox_.ended().wait();

@@ -13,6 +13,7 @@
 #include "partitions/root/bus/bus_device.h"
 #include "partitions/root/bus/child_ports.h"
 #include "partitions/root/bus/event_flags.h"
+#include "partitions/root/bus/monitor_scanner.h"
 #include "partitions/root/child_memory.h"
 #include "vmbus/server/server.h"
 
@@ -24,6 +25,8 @@ struct VmbusChild {
   MemoryBlock memory;
   /// Whether the bus will have devices: one without keeps nothing for them.
   bool has_devices = false;
+  /// How late a signal by way of the monitor page may be; 0: every signal is a hypercall.
+  std::uint16_t monitor_latency_100ns = 0;
   /// Before 5.0 there is one connection for messages.
   vmbus::Version newest_version = vmbus::Version::kCopper;
 };
@@ -69,6 +72,8 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
     /// When it has been taken away, it does not come back.
     bool for_good = false;
     bool signals_child = false;
+    /// By which the child signals it while it is open.
+    std::optional<std::uint8_t> monitor;
     /// The pages of both rings, in the heap.
     std::span<machine::Gpn> pages;
     kernel::Event closed;
@@ -135,6 +140,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   ChildPorts& ports_;
   VmbusChild child_;
   kernel::Outbox outbox_;
+  MonitorScanner monitors_;
   std::uint32_t message_vp_ = vmbus::kNoTargetVp;
   std::uint32_t message_sint_ = vmbus::kVmbusSint;
   NoGpadlStorage no_gpadls_;
