@@ -11,13 +11,6 @@ namespace {
 
 constexpr std::uint64_t kPriorityMask = 0xFull << kNotifyPriorityShift;
 
-vtx::Event exception_of(const PendingEvent& event) {
-  vtx::Event exception = vtx::hardware_exception(static_cast<std::uint8_t>(event.vector()));
-  exception.has_error_code = event.deliver_error_code();
-  exception.error_code = event.deliver_error_code() ? event.error_code() : 0;
-  return exception;
-}
-
 bool interrupt_is_deliverable(const VirtualProcessor& vp) {
   const auto priority = (vp.records.deliverability & kPriorityMask) >> kNotifyPriorityShift;
   return !vp.pending_event.valid && vtx::accepts_interrupt() &&
@@ -70,7 +63,7 @@ void take_asked_events(VirtualProcessor& vp) {
       if (event.vector() == machine::x86::kVectorPageFault) {
         vp.context.registers().cr2 = event.parameter();
       }
-      vp.pending_event = exception_of(event);
+      vp.pending_event = asked_exception(event);
     } else {
       vp.events_asked_for = true;  // once the other has been delivered
       continue;

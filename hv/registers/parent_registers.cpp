@@ -2,6 +2,7 @@
 
 #include "hv/cpuid/cpuid_subject.h"
 #include "hv/hypervisor.h"
+#include "hv/processor/asked_events.h"
 #include "hv/tlfs/cpuid.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -144,8 +145,8 @@ bool is_legal_event(const RegisterValue& value) {
   constexpr std::uint64_t kExternalBits = 0xFF0F;
   switch (event.type()) {
     case kPendingEventTypeException:
-      return (value.low & ~kExceptionBits) == 0 && event.vector() < 32 &&
-             event.vector() != machine::x86::kVectorNmi;
+      return (value.low & ~kExceptionBits) == 0 && event.vector() != machine::x86::kVectorNmi &&
+             vtx::can_be_injected(asked_exception(event));
     case kPendingEventTypeExtInt:
       return (value.low & ~kExternalBits) == 0 && value.high == 0;
     default:

@@ -138,20 +138,20 @@ std::uint64_t pending_interruption(const vtx::Event& event) {
 
 bool set_pending_interruption(VirtualProcessor& vp, std::uint64_t value) {
   const PendingInterruption wanted{value};
-  constexpr unsigned kNoSuchType = 1;
-  constexpr unsigned kTypes = 7;
-  if (wanted.vector() > 0xFF || wanted.type() == kNoSuchType || wanted.type() >= kTypes) {
+  if (!wanted.pending()) {
+    vp.pending_event = {};
+    return true;
+  }
+  const vtx::Event event = {.type = static_cast<vtx::EventType>(wanted.type()),
+                            .vector = static_cast<std::uint8_t>(wanted.vector()),
+                            .has_error_code = wanted.deliver_error_code(),
+                            .error_code = wanted.deliver_error_code() ? wanted.error_code() : 0,
+                            .instruction_length = wanted.instruction_length(),
+                            .valid = true};
+  if (wanted.vector() > 0xFF || !vtx::can_be_injected(event)) {
     return false;
   }
-  vp.pending_event = {};
-  if (wanted.pending()) {
-    vp.pending_event = {.type = static_cast<vtx::EventType>(wanted.type()),
-                        .vector = static_cast<std::uint8_t>(wanted.vector()),
-                        .has_error_code = wanted.deliver_error_code(),
-                        .error_code = wanted.error_code(),
-                        .instruction_length = wanted.instruction_length(),
-                        .valid = true};
-  }
+  vp.pending_event = event;
   return true;
 }
 

@@ -35,9 +35,10 @@ Event exit_event() {
 
 void inject(const Event& event) {
   std::uint32_t information = encode_event(event);
-  if (event.has_error_code) {
-    // Real mode pushes none, and an entry with one fails (SDM vol. 3 26.2.1.3).
+  if (event.type == EventType::kHardwareException && pushes_error_code(event.vector)) {
+    // In protected mode an entry fails without one, in real mode with one (SDM vol. 3 26.2.1.3).
     if (in_protected_mode()) {
+      information |= vmx::kEventErrorCodeValid;
       vmwrite(Vmcs32::kVmEntryExceptionErrorCode, event.error_code);
     } else {
       information &= ~vmx::kEventErrorCodeValid;

@@ -135,6 +135,38 @@ struct Event {
          type == EventType::kPrivilegedSoftwareException;
 }
 
+/// Whether the exception has an error code in protected mode (SDM vol. 3 6.3.1).
+[[nodiscard]] constexpr bool pushes_error_code(std::uint8_t vector) {
+  constexpr std::uint32_t kVectors =
+      (1u << 8) | (1u << 10) | (1u << 11) | (1u << 12) | (1u << 13) | (1u << 14) | (1u << 17);
+  return vector < 32 && ((kVectors >> vector) & 1) != 0;
+}
+
+/// Whether an entry takes the event (SDM vol. 3 26.2.1.3): one made by others is asked first, for
+/// an entry that fails is our own fault. An exception without its error code is fine: inject() adds
+/// it.
+[[nodiscard]] constexpr bool can_be_injected(const Event& event) {
+  constexpr std::uint32_t kLargestErrorCode = 0x7FFF;
+  constexpr std::uint32_t kLongestInstruction = 15;
+  constexpr std::uint8_t kNmiVector = 2;
+  switch (event.type) {
+    case EventType::kExternalInterrupt:
+      return !event.has_error_code;
+    case EventType::kNmi:
+      return !event.has_error_code && event.vector == kNmiVector;
+    case EventType::kHardwareException:
+      return event.vector < 32 &&
+             (!event.has_error_code ||
+              (pushes_error_code(event.vector) && event.error_code <= kLargestErrorCode));
+    case EventType::kSoftwareInterrupt:
+    case EventType::kPrivilegedSoftwareException:
+    case EventType::kSoftwareException:
+      return !event.has_error_code && event.instruction_length >= 1 &&
+             event.instruction_length <= kLongestInstruction;
+  }
+  return false;
+}
+
 [[nodiscard]] constexpr Event hardware_exception(std::uint8_t vector) {
   return {.type = EventType::kHardwareException, .vector = vector, .valid = true};
 }

@@ -23,7 +23,11 @@ void require(bool condition) {
   }
 }
 
+/// Only an SRB is asked of the disk.
 void judge(const Request& request, const DiskGeometry& geometry) {
+  if (request.packet.operation != Operation::kExecuteSrb) {
+    return;
+  }
   const Srb srb = srb_of(request.packet);
   const DiskDecision decision = decide(srb, geometry);
   if (decision.action == DiskAction::kRead || decision.action == DiskAction::kWrite ||

@@ -2,6 +2,7 @@
 #include "hv/vtx/exit.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "hv/vtx/capabilities.h"
 
@@ -73,4 +74,39 @@ TEST_CASE("a control value has what is required, what is wanted and allowed, and
   CHECK_FALSE(control_value(0b1000, 0, allowed).has_value());
   CHECK(AllowedSettings::from_msr(0x0000'00FF'0000'000F).must_be_one == 0xF);
   CHECK(AllowedSettings::from_msr(0x0000'00FF'0000'000F).may_be_one == 0xFF);
+}
+
+TEST_CASE("an event can be injected if an entry with it is legal", "[hv][vtx]") {
+  using hv::vtx::can_be_injected;
+  using hv::vtx::hardware_exception;
+  const auto event = [](EventType type, std::uint8_t vector, std::uint32_t length = 0) {
+    return Event{.type = type, .vector = vector, .instruction_length = length, .valid = true};
+  };
+  CHECK(can_be_injected(event(EventType::kExternalInterrupt, 0xFF)));
+  CHECK(can_be_injected(event(EventType::kNmi, 2)));
+  CHECK_FALSE(can_be_injected(event(EventType::kNmi, 3)));
+  CHECK(can_be_injected(hardware_exception(31)));
+  CHECK_FALSE(can_be_injected(hardware_exception(32)));
+  CHECK(can_be_injected(hardware_exception(14)));
+  CHECK(can_be_injected(hardware_exception(14, 0x7FFF)));
+  CHECK_FALSE(can_be_injected(hardware_exception(14, 0x8000)));
+  for (std::uint8_t vector = 0; vector < 32; ++vector) {
+    const std::set<int> with_code = {8, 10, 11, 12, 13, 14, 17};
+    CHECK(can_be_injected(hardware_exception(vector, 0)) == with_code.contains(vector));
+  }
+  for (const EventType type : {EventType::kExternalInterrupt, EventType::kNmi,
+                               EventType::kSoftwareInterrupt, EventType::kSoftwareException}) {
+    Event with_code = event(type, 2, 2);
+    with_code.has_error_code = true;
+    CHECK_FALSE(can_be_injected(with_code));
+  }
+  for (const EventType type : {EventType::kSoftwareInterrupt, EventType::kSoftwareException,
+                               EventType::kPrivilegedSoftwareException}) {
+    CHECK_FALSE(can_be_injected(event(type, 3, 0)));
+    CHECK(can_be_injected(event(type, 3, 1)));
+    CHECK(can_be_injected(event(type, 3, 15)));
+    CHECK_FALSE(can_be_injected(event(type, 3, 16)));
+  }
+  CHECK_FALSE(can_be_injected(event(EventType{1}, 3)));
+  CHECK_FALSE(can_be_injected(event(EventType{7}, 3)));
 }

@@ -270,8 +270,9 @@ void child_that_gets_a_fault() {
   tell(machine::load_u64(kFound));
 }
 
-/// The parent answers an access to an unmapped page with a page fault, once.
-void root_that_injects_a_fault() {
+/// The parent answers an access to an unmapped page with a page fault, once. One without an error
+/// code has 0: the processor takes none without.
+void inject_a_fault(std::uint64_t code, std::uint64_t expected_code) {
   const Child child = begin_root();
   child_maker::start(child, 0);
   const auto access = take<hv::MemoryIntercept>(child, MessageType::kUnmappedGpa);
@@ -279,8 +280,7 @@ void root_that_injects_a_fault() {
   GUEST_CHECK(access.gva == child_maker::kHole.value());
   GUEST_CHECK(access.general[4] == get(child, RegisterName::kRsp));
   hv::RegisterAssignment event{RegisterName::kPendingEvent0, {}, {}};
-  event.value.low = hv::kPendingEventPresent | hv::kPendingEventDeliverErrorCode |
-                    (std::uint64_t{x86::kVectorPageFault} << 16) | (std::uint64_t{2} << 32);
+  event.value.low = hv::kPendingEventPresent | (std::uint64_t{x86::kVectorPageFault} << 16) | code;
   event.value.high = access.gva;
   const std::array<hv::RegisterAssignment, 2> elements{
       {event, {RegisterName::kInterceptSuspend, {}, {}}}};
@@ -294,9 +294,13 @@ void root_that_injects_a_fault() {
   GUEST_CHECK(get(child, RegisterName::kPendingEvent0) == 0);
   child_maker::map_hole(child);
   resume(child);
-  GUEST_CHECK(found_by(child) == x86::kVectorPageFault + (2u << 8));
+  GUEST_CHECK(found_by(child) == x86::kVectorPageFault + (expected_code << 8));
   end_with(child);
 }
+void root_that_injects_a_fault() {
+  inject_a_fault(hv::kPendingEventDeliverErrorCode | (std::uint64_t{2} << 32), 2);
+}
+void root_that_leaves_the_code_away() { inject_a_fault(0, 0); }
 
 // --- Hypercalls -------------------------------------------------------------
 
@@ -425,6 +429,11 @@ TEST_CASE("an exception stops at the parent before the child takes it", "[hv][in
 
 TEST_CASE("an exception that the parent asks for comes with its address", "[hv][intercept]") {
   require_pass(root_that_injects_a_fault, child_that_gets_a_fault);
+}
+
+TEST_CASE("an exception that the parent asks for without its error code has one of 0",
+          "[hv][intercept]") {
+  require_pass(root_that_leaves_the_code_away, child_that_gets_a_fault);
 }
 
 TEST_CASE("a call that the hypervisor does not have is the parent's", "[hv][intercept]") {

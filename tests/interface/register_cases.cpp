@@ -188,6 +188,11 @@ constexpr CallCase kCases[] = {
        return keep(RegisterName::kPendingInterruption,
                    {1 | (3u << 1) | (1u << 4) | (14u << 16) | (2ull << 32), 0});
      }},
+    {CallCode::kSetVpRegisters, "PendingInterruption: a software interrupt", Status::kSuccess,
+     [] {
+       return keep(RegisterName::kPendingInterruption,
+                   {1 | (4u << 1) | (2u << 5) | (0x80u << 16), 0});
+     }},
     {CallCode::kSetVpRegisters, "PendingEvent0: a page fault with its address", Status::kSuccess,
      [] {
        return keep(RegisterName::kPendingEvent0,
@@ -276,6 +281,35 @@ constexpr CallCase kCases[] = {
     {CallCode::kSetVpRegisters, "PendingInterruption of a type that does not exist",
      Status::kInvalidRegisterValue,
      [] { return leave(RegisterName::kPendingInterruption, 1 | (1u << 1)); }},
+    {CallCode::kSetVpRegisters, "PendingInterruption with an error code of more than 15 bits",
+     Status::kInvalidRegisterValue,
+     [] {
+       return leave(RegisterName::kPendingInterruption,
+                    1 | (3u << 1) | (1u << 4) | (14u << 16) | (0x8000ull << 32));
+     }},
+    {CallCode::kSetVpRegisters, "PendingInterruption: an error code for an exception without one",
+     Status::kInvalidRegisterValue,
+     [] {
+       return leave(RegisterName::kPendingInterruption, 1 | (3u << 1) | (1u << 4) | (6u << 16));
+     }},
+    {CallCode::kSetVpRegisters, "PendingInterruption: a hardware exception above 31",
+     Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kPendingInterruption, 1 | (3u << 1) | (32u << 16)); }},
+    {CallCode::kSetVpRegisters, "PendingInterruption: an NMI with the vector of another",
+     Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kPendingInterruption, 1 | (2u << 1) | (3u << 16)); }},
+    {CallCode::kSetVpRegisters, "PendingInterruption: a software interrupt of no length",
+     Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kPendingInterruption, 1 | (4u << 1) | (0x80u << 16)); }},
+    {CallCode::kSetVpRegisters, "PendingEvent0 with an error code of more than 15 bits",
+     Status::kInvalidRegisterValue,
+     [] {
+       return leave(RegisterName::kPendingEvent0,
+                    kPendingException | (14u << 16) | (0x8000ull << 32));
+     }},
+    {CallCode::kSetVpRegisters, "PendingEvent0: an error code for an exception without one",
+     Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kPendingEvent0, kPendingException | (6u << 16)); }},
     {CallCode::kSetVpRegisters, "PendingEvent0 of a type that only the hypervisor makes",
      Status::kInvalidRegisterValue,
      [] { return leave(RegisterName::kPendingEvent0, 1 | (1u << 1)); }},
