@@ -5,10 +5,15 @@
 namespace scenarios {
 namespace {
 
-/// What ends the string that begins at `text`; empty if none begins there.
-std::string_view delimiter_at(std::string_view text) {
+/// What ends the string that begins at `at`; empty if none begins there. A quote inside of a number
+/// or of a bare word begins none: the parser reads on, past what looks like the string's content.
+std::string_view delimiter_at(std::string_view text, std::size_t at) {
+  constexpr std::string_view kBeforeStrings = " \t\r\n=[,{";
+  if (at != 0 && !kBeforeStrings.contains(text[at - 1])) {
+    return {};
+  }
   for (const std::string_view delimiter : {"\"\"\"", "'''", "\"", "'"}) {
-    if (text.starts_with(delimiter)) {
+    if (text.substr(at).starts_with(delimiter)) {
       return delimiter;
     }
   }
@@ -37,7 +42,7 @@ std::optional<std::uint32_t> find_stray_character(std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   std::size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (at < text.size()) {
-    const std::string_view delimiter = delimiter_at(text.substr(at));
+    const std::string_view delimiter = delimiter_at(text, at);
     if (!delimiter.empty()) {
       at = end_of_string(text, at, delimiter);
     } else if (text[at] == '#') {

@@ -145,6 +145,8 @@ constexpr Refusal kRefusals[] = {
     {"a key twice", "requests = 10", "requests = 10\nrequests = 11", 22, "", "is not TOML"},
     {"a line that is no TOML", "[partitions]", "[partitions", 13, "", "is not TOML"},
     {"a letter that no key has", "[partitions]", "p\xC3\xA4rtitions = 1", 13, "", "beyond ASCII"},
+    {"a letter behind a quote in a number", "[partitions]", "x = -1'0\xD2\x85'", 13, "",
+     "beyond ASCII"},
     {"a character that is neither space nor letter", "[partitions]",
      "x = 'Z'  # \xC3\xA4\n\xEF\xBB\xB7", 14, "", "beyond ASCII"},
 };
