@@ -42,6 +42,15 @@ void ApicTimer::set_initial_count(std::uint32_t count, std::uint64_t now) {
   started_at_ = now;
 }
 
+void ApicTimer::continue_from(std::uint32_t initial_count, std::uint32_t left, std::uint64_t now) {
+  if (mode_ == ApicTimerMode::kTscDeadline) {
+    return;
+  }
+  initial_count_ = initial_count;
+  counting_ = left != 0;  // that of a periodic timer is never 0
+  started_at_ = now - (initial_count - left) * divisor();
+}
+
 void ApicTimer::set_divide_configuration(std::uint32_t configuration, std::uint64_t now) {
   // What is left of the count goes on at the new rate.
   const std::uint32_t left = current_count(now);

@@ -24,6 +24,9 @@ class ApicTimer {
   /// Ignored in TSC-deadline mode. 0 stops.
   void set_initial_count(std::uint32_t count, std::uint64_t now);
   void set_divide_configuration(std::uint32_t configuration, std::uint64_t now);
+  /// A counting timer goes on from `left`, which is not above its initial count; 0 is one that has
+  /// stopped. Ignored in TSC-deadline mode.
+  void continue_from(std::uint32_t initial_count, std::uint32_t left, std::uint64_t now);
   /// Ignored in the counting modes. 0 stops.
   void set_tsc_deadline(std::uint64_t deadline);
 

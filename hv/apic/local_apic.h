@@ -13,6 +13,7 @@
 #include "hv/apic/apic_timer.h"
 #include "hv/apic/interrupt_command.h"
 #include "hv/apic/vector_set.h"
+#include "hv/tlfs/hypercall_state.h"
 
 namespace hv {
 
@@ -123,6 +124,15 @@ class LocalApic {
   /// Requests the timer's interrupt if it ran out. Returns whether one was requested.
   bool expire_timer(std::uint64_t tsc);
 
+  // --- As a whole ------------------------------------------------------------
+  /// What HvCallGetVpState answers; expire_timer() was called with the same `tsc`.
+  void save(LocalApicState& state, std::uint64_t tsc) const;
+  /// False, with nothing changed, for what save() could not have said of this APIC: another id, a
+  /// reserved bit, a vector below 16, an APIC that is disabled. The task priority stays.
+  /// `auto_eoi`: vectors that leave service by themselves.
+  [[nodiscard]] bool restore(const LocalApicState& state, const VectorSet& auto_eoi,
+                             std::uint64_t tsc);
+
   // --- Local interrupt pins --------------------------------------------------
   /// What the pin does with a signal: the entry of LINT0 or LINT1 as a command to itself; nothing
   /// if it is masked.
@@ -142,6 +152,8 @@ class LocalApic {
   static constexpr std::uint32_t kSoftwareEnable = 1u << 8;
   static constexpr std::uint32_t kSuppressEoiBroadcast = 1u << 12;
   static constexpr std::uint8_t kFlatModel = 0xF;
+  static constexpr std::uint32_t kSpuriousBits = 0x0000'11FF;
+  static constexpr std::uint32_t kDivideBits = 0xB;
 
   [[nodiscard]] static std::optional<Lvt> local_vector(std::uint32_t msr);
   [[nodiscard]] static std::uint32_t writable_bits(Lvt entry);
@@ -151,6 +163,13 @@ class LocalApic {
                                                                 std::uint64_t tsc) const;
   [[nodiscard]] ApicWriteOutcome write_page_register(std::uint32_t index, std::uint32_t value,
                                                      std::uint64_t tsc);
+  /// As the register of the page, and in x2APIC mode as the MSR.
+  [[nodiscard]] std::uint32_t shown_id() const {
+    return mode_ == ApicMode::kX2Apic ? id_ : id_ << 24;
+  }
+  [[nodiscard]] static std::array<std::uint32_t, kLvtCount> local_vectors(
+      const LocalApicState& state);
+  [[nodiscard]] bool could_have_saved(const LocalApicState& state) const;
   [[nodiscard]] bool is_addressed_as_xapic(InterruptDestination destination) const;
   [[nodiscard]] ApicWriteOutcome write_end_of_interrupt();
   [[nodiscard]] ApicWriteOutcome write_lvt(Lvt entry, std::uint32_t value);

@@ -43,6 +43,19 @@ class VectorSet {
   [[nodiscard]] constexpr std::uint32_t register_word(std::size_t index) const {
     return static_cast<std::uint32_t>(words_[index / 2] >> (index % 2 * 32));
   }
+  constexpr void set_register_word(std::size_t index, std::uint32_t word) {
+    const unsigned shift = index % 2 * 32;
+    std::uint64_t& both = words_[index / 2];
+    both = (both & ~(0xFFFF'FFFFull << shift)) | (static_cast<std::uint64_t>(word) << shift);
+  }
+  /// Those that are in both.
+  [[nodiscard]] constexpr VectorSet with(const VectorSet& others) const {
+    VectorSet both;
+    for (std::size_t index = 0; index < words_.size(); ++index) {
+      both.words_[index] = words_[index] & others.words_[index];
+    }
+    return both;
+  }
   friend constexpr bool operator==(const VectorSet&, const VectorSet&) = default;
 
  private:

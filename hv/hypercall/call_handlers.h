@@ -62,6 +62,8 @@ CallOutcome set_vp_registers(CallContext& context, std::uint32_t first, std::uin
 // state_calls.cpp
 CallOutcome map_vp_state_page(CallContext& context);
 CallOutcome unmap_vp_state_page(CallContext& context);
+CallOutcome get_vp_state(CallContext& context);
+CallOutcome set_vp_state(CallContext& context);
 
 // translation_calls.cpp
 CallOutcome translate_virtual_address(CallContext& context);

@@ -168,13 +168,20 @@ void SyntheticTimers::save(SyntheticTimersState& state) const {
   }
 }
 
-bool SyntheticTimers::restore(const SyntheticTimersState& state, std::uint64_t now_100ns) {
-  INVARIANT(message_owner_.busy_buffers() == 0);
+bool SyntheticTimers::is_restorable(const SyntheticTimersState& state) {
   for (const SyntheticTimerState& saved : state.timers) {
     if ((saved.config & TimerConfig::kReservedBits) != 0 || saved.reserved != 0 ||
         (saved.flags & ~SyntheticTimerState::kUndeliveredMessage) != 0) {
       return false;
     }
+  }
+  return true;
+}
+
+bool SyntheticTimers::restore(const SyntheticTimersState& state, std::uint64_t now_100ns) {
+  INVARIANT(message_owner_.busy_buffers() == 0);
+  if (!is_restorable(state)) {
+    return false;
   }
   for (std::uint32_t index = 0; index < kSyntheticTimerCount; ++index) {
     const SyntheticTimerState& saved = state.timers[index];

@@ -56,7 +56,9 @@ class SyntheticTimers {
 
   /// What HvCallGetVpState answers.
   void save(SyntheticTimersState& state) const;
-  /// False, and nothing changed: a reserved bit is set. The timers' queued messages must have been
+  /// Whether restore() takes it: no reserved bit is set.
+  [[nodiscard]] static bool is_restorable(const SyntheticTimersState& state);
+  /// False, and nothing changed: it is not restorable. The timers' queued messages must have been
   /// dropped; those that `state` holds come back from expire(), which must be called afterwards.
   [[nodiscard]] bool restore(const SyntheticTimersState& state, std::uint64_t now_100ns);
 

@@ -48,6 +48,15 @@ class ExtendedState {
   /// has a component that is not offered.
   [[nodiscard]] bool write_xcr0(const Capabilities& capabilities, std::uint64_t value);
 
+  // As a page, in the standard format, while no processor has it loaded. `states` are components,
+  // of those that are offered.
+
+  /// Copies them to a zeroed page; of what is in its initial state the header says so.
+  void copy_out(machine::Spa page, std::uint64_t states);
+  /// False, with nothing changed, if the header has anything but `states`, or MXCSR a bit that the
+  /// processor does not have. Components of `states` that the header lacks begin anew; others stay.
+  [[nodiscard]] bool copy_in(machine::Spa page, std::uint64_t states);
+
   /// 16 bytes of the legacy region, which belong to `component`.
   [[nodiscard]] RegisterValue read(std::size_t offset, std::uint64_t component);
   void write(std::size_t offset, std::uint64_t component, const RegisterValue& value);

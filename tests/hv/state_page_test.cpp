@@ -204,9 +204,75 @@ void root_that_unmaps() {
   end(0);
 }
 
-void require_pass(void (*root)()) {
+// --- A state that is set ----------------------------------------------------
+
+constexpr std::uint8_t kRestoredVector = 0x51;
+constexpr std::uint8_t kTimerVector = 0x52;
+
+void note_interrupt(const machine::InterruptFrame& frame) {
+  machine::fetch_or_u32(kThrough, frame.vector == kRestoredVector ? 1 : 2);
+  machine::write_msr(x86::kX2ApicEoi, 0);
+}
+
+void child_that_is_interrupted() {
+  begin();
+  machine::set_interrupt_handler(kRestoredVector, note_interrupt);
+  machine::set_interrupt_handler(kTimerVector, note_interrupt);
+  machine::store_u64(kFound, 1);
+  for (;;) {
+    machine::sti_hlt();
+  }
+}
+
+hv::VpStateInput state_of(const Child& child, hv::VpStateType type) {
+  hv::VpStateInput input;
+  input.partition = child.id;
+  input.type = type;
+  return input;
+}
+
+/// The child waits for interrupts; the state that its parent sets has some.
+void root_that_restores() {
+  begin();
+  const Child child = child_maker::make("child");
+  child_maker::start(child, 0);
+  while (machine::load_u64(child.memory + kFound.value()) == 0) {
+    machine::pause();
+  }
+  constexpr Gpa kPage{0x920'0000};
+  machine::store_u64(kInputPage + sizeof(hv::VpStateInput), kPage.page().value());
+  const hv::VpStateInput apic = state_of(child, hv::VpStateType::kLocalApic);
+  GUEST_CHECK(
+      call(HypercallControl(CallCode::kGetVpState).with_variable_header(1), apic).status() ==
+      Status::kSuccess);
+  hv::LocalApicState state;
+  machine::read_memory(kPage, std::as_writable_bytes(std::span(&state, 1)));
+  state.requested[kRestoredVector / 32] |= 1u << kRestoredVector % 32;
+  machine::write_memory(kPage, std::as_bytes(std::span(&state, 1)));
+  GUEST_CHECK(
+      call(HypercallControl(CallCode::kSetVpState).with_variable_header(1), apic).status() ==
+      Status::kSuccess);
+  while ((machine::load_u32(child.memory + kThrough.value()) & 1) == 0) {
+    machine::pause();
+  }
+  hv::SyntheticTimersState timers;
+  timers.timers[2].config = hv::TimerConfig::direct(kTimerVector, hv::TimerConfig::kEnable).value;
+  timers.timers[2].count = 1;  // long past
+  machine::write_memory(kInputPage + sizeof(hv::VpStateInput),
+                        std::as_bytes(std::span(&timers, 1)));
+  GUEST_CHECK(call(HypercallControl(CallCode::kSetVpState).with_variable_header(25),
+                   state_of(child, hv::VpStateType::kSyntheticTimers))
+                  .status() == Status::kSuccess);
+  while (machine::load_u32(child.memory + kThrough.value()) != 3) {
+    machine::pause();
+  }
+  child_maker::destroy(child);
+  end(0);
+}
+
+void require_pass(void (*root)(), void (*child)() = child_that_asks) {
   for (const std::uint64_t seed : {1, 2, 3}) {
-    const sim::RunResult result = run(world_with_child(root, child_that_asks), seed);
+    const sim::RunResult result = run(world_with_child(root, child), seed);
     INFO(describe(result));
     CHECK(result.passed());
   }
@@ -225,4 +291,8 @@ TEST_CASE("registers of a page count only if it is valid and they are marked",
 
 TEST_CASE("without its page the whole message goes to SINT0", "[hv][state_pages]") {
   require_pass(root_that_unmaps);
+}
+
+TEST_CASE("interrupts and timers of a state that is set reach their VP", "[hv][state_pages]") {
+  require_pass(root_that_restores, child_that_is_interrupted);
 }

@@ -5,6 +5,7 @@
 #include <rapidcheck/state.h>
 
 #include <catch2/catch.hpp>
+#include <cstring>
 #include <set>
 #include <vector>
 
@@ -528,4 +529,67 @@ TEST_CASE("the page and the MSRs show the same registers, and no access to the p
       static_cast<void>(system.apic.expire_timer(tsc));
     }
   });
+}
+
+TEST_CASE("a local APIC that was saved is the same when it is restored", "[hv][apic]") {
+  rc::prop("in any state", [] {
+    Enabled from(0x12);
+    if (*rc::gen::arbitrary<bool>()) {
+      RC_ASSERT(from.apic.set_mode(hv::ApicMode::kX2Apic));
+    }
+    std::uint64_t tsc = 1000;
+    const auto steps = *rc::gen::container<std::vector<std::pair<int, std::uint32_t>>>(
+        rc::gen::pair(rc::gen::inRange(0, 6), rc::gen::arbitrary<std::uint32_t>()));
+    for (const auto& [step, value] : steps) {
+      tsc += value & 0xFFFF;
+      switch (step) {
+        case 0:
+          from.apic.request(static_cast<std::uint8_t>(value | 0x10),
+                            (value & 0x100) != 0 ? Trigger::kLevel : Trigger::kEdge);
+          break;
+        case 1:
+          static_cast<void>(from.take());
+          break;
+        case 2:
+          static_cast<void>(from.write(x86::kX2ApicLvtTimer, value & 0x3'00FF, tsc));
+          break;
+        case 3:
+          static_cast<void>(from.write(x86::kX2ApicTimerInitialCount, value, tsc));
+          break;
+        case 4:
+          static_cast<void>(from.write(x86::kX2ApicTimerDivide, value & 0xB, tsc));
+          break;
+        default:
+          static_cast<void>(from.write(x86::kX2ApicIcr, value & 0xC'CFFF, tsc));
+          break;
+      }
+      static_cast<void>(from.apic.expire_timer(tsc));
+    }
+    hv::LocalApicState saved;
+    from.apic.save(saved, tsc);
+    Enabled to(0x12);
+    const bool moved =
+        from.apic.mode() == hv::ApicMode::kXapic || to.apic.set_mode(from.apic.mode());
+    RC_ASSERT(moved);
+    RC_ASSERT(to.apic.restore(saved, {}, tsc + 5000));
+    hv::LocalApicState again;
+    to.apic.save(again, tsc + 5000);
+    RC_ASSERT(std::memcmp(&saved, &again, sizeof(saved)) == 0);
+    // And it goes on as the other does.
+    to.apic.set_task_priority(from.apic.task_priority());
+    RC_ASSERT(to.apic.deliverable() == from.apic.deliverable());
+  });
+}
+
+TEST_CASE("vectors that end by themselves do so after they were restored", "[hv][apic]") {
+  Enabled from;
+  REQUIRE(from.apic.request(0x40, Trigger::kEdge, true));
+  hv::LocalApicState saved;
+  from.apic.save(saved, 0);
+  hv::VectorSet auto_eoi;
+  auto_eoi.add(0x40);
+  Enabled to;
+  REQUIRE(to.apic.restore(saved, auto_eoi, 0));
+  CHECK(to.take() == 0x40);
+  CHECK_FALSE(to.apic.in_service(0x40));
 }
