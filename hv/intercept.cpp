@@ -202,13 +202,11 @@ void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, SintSet
   raise_intercept(hypervisor, vp, MessageType::kSynicSintDeliverable, message);
 }
 
-void intercept_startup(Hypervisor& hypervisor, VirtualProcessor& vp, VpIndex target,
-                       std::uint8_t vector) {
+void intercept_startup(Hypervisor& hypervisor, VirtualProcessor& vp, const StartupIpi& startup) {
   SipiIntercept message;
-  message.header =
-      make_intercept_header(vp, InterceptAccess::kWrite, vtx::exit_instruction_length());
-  message.target_vp = target;
-  message.vector = vector;
+  message.header = make_intercept_header(vp, InterceptAccess::kWrite, startup.instruction_length);
+  message.target_vp = startup.target;
+  message.vector = startup.vector;
   raise_intercept(hypervisor, vp, MessageType::kX64SipiIntercept, message);
 }
 

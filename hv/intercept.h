@@ -39,9 +39,13 @@ void intercept_hypercall(Hypervisor& hypervisor, VirtualProcessor& vp);
 /// What the parent waits for with the register DeliverabilityNotifications.
 void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, InterruptionType type);
 void intercept_deliverable(Hypervisor& hypervisor, VirtualProcessor& vp, SintSet sints);
-/// A startup IPI; kVpIndexAny for more than one target.
-void intercept_startup(Hypervisor& hypervisor, VirtualProcessor& vp, VpIndex target,
-                       std::uint8_t vector);
+/// A startup IPI that the VP is about to send; kVpIndexAny for more than one target.
+struct StartupIpi {
+  VpIndex target{};
+  std::uint8_t vector = 0;
+  std::uint32_t instruction_length = 0;
+};
+void intercept_startup(Hypervisor& hypervisor, VirtualProcessor& vp, const StartupIpi& startup);
 /// A level-triggered interrupt ended: the parent is told, and nobody waits. Takes the communication
 /// lock.
 void report_end_of_interrupt(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint8_t vector);

@@ -69,8 +69,9 @@ Status change_exception(Partition& target, std::uint64_t vector, bool install) {
   return Status::kSuccess;
 }
 
-/// The access mask that a type asks for; nothing for a type that is not offered. What the local
-/// APIC does is the hypervisor's own, and no trap follows an exception (TLFS: CPUID 0x40000003).
+/// The access mask that a type asks for; nothing for a type that is not offered. But for startup
+/// IPIs, what the local APIC does is the hypervisor's own, and no trap follows an exception (TLFS:
+/// CPUID 0x40000003).
 std::optional<std::uint32_t> needed_mask(InterceptType type) {
   switch (type) {
     case InterceptType::kX64IoPort:
@@ -85,6 +86,8 @@ std::optional<std::uint32_t> needed_mask(InterceptType type) {
     case InterceptType::kUnknownSynicConnection:
     case InterceptType::kRetargetUnknownDevice:
       return kInterceptAccessExecute;
+    case InterceptType::kX64ApicInitSipi:
+      return kInterceptAccessWrite;
     default:
       return std::nullopt;
   }

@@ -22,7 +22,16 @@ ReadResult read_apic(const MsrAccess& access, std::uint32_t apic_register) {
 }
 
 WriteResult write_apic(const MsrAccess& access, std::uint32_t apic_register, std::uint64_t value) {
-  return done_or_fault(write_apic_register(access.hypervisor, access.vp, apic_register, value));
+  const ApicWriter writer = access.as_register ? ApicWriter::kParent : ApicWriter::kGuest;
+  switch (write_apic_register(access.hypervisor, access.vp, apic_register, value, writer)) {
+    case ApicWriteResult::kDone:
+      return {};
+    case ApicWriteResult::kFault:
+      return fault();
+    case ApicWriteResult::kIntercepted:
+      return std::unexpected(MsrFailure::kIntercepted);
+  }
+  return fault();
 }
 
 /// A parent's registers are there in every mode.

@@ -59,6 +59,7 @@ bool handle_failure(LogicalProcessor& processor, VirtualProcessor& vp, MsrFailur
       return false;
     case MsrFailure::kAgain:
     case MsrFailure::kRestarted:
+    case MsrFailure::kIntercepted:
       return false;
   }
   return false;

@@ -29,6 +29,8 @@ enum class MsrFailure : std::uint8_t {
   kAgain,
   /// The instruction has made the processor start anew: there is nothing to complete.
   kRestarted,
+  /// The parent has been told and completes the instruction.
+  kIntercepted,
 };
 
 /// On whose behalf, and which. The virtual processor is loaded here, or stopped.

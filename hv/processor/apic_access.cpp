@@ -17,6 +17,23 @@ using Kind = ApicWriteOutcome::Kind;
 
 constexpr std::uint32_t kPageEoi = 0xB0;
 
+/// A startup IPI of a guest whose parent wants to start processors itself (TLFS intercept type
+/// X64ApicInitSipi): the parent is told instead. One that nobody gets, nobody hears of.
+bool intercepts_startup(Hypervisor& hypervisor, VirtualProcessor& vp,
+                        const ApicWriteOutcome& outcome, std::uint32_t instruction_length) {
+  if (outcome.kind != Kind::kSendInterrupt ||
+      outcome.command.delivery != InterruptDelivery::kStartup ||
+      !vp.partition.intercepts_all(InterceptType::kX64ApicInitSipi)) {
+    return false;
+  }
+  const std::optional<VpIndex> target = only_destination(hypervisor, vp, outcome.command);
+  if (!target) {
+    return false;
+  }
+  intercept_startup(hypervisor, vp, {*target, outcome.command.vector, instruction_length});
+  return true;
+}
+
 /// Outside of the VP's lock: commands go to others.
 void carry_out(Hypervisor& hypervisor, VirtualProcessor& vp, const ApicWriteOutcome& outcome) {
   switch (outcome.kind) {
@@ -73,7 +90,8 @@ void load(VirtualProcessor& vp, const MemoryInstruction& instruction, std::uint3
                                   loaded_register(instruction, before, value));
 }
 
-void store(LogicalProcessor& processor, VirtualProcessor& vp, const MemoryInstruction& instruction,
+/// False: the parent completes the instruction.
+bool store(LogicalProcessor& processor, VirtualProcessor& vp, const MemoryInstruction& instruction,
            std::uint32_t offset) {
   const std::uint64_t value =
       stored_value(instruction, vp.context.general_register(instruction.register_number));
@@ -81,7 +99,11 @@ void store(LogicalProcessor& processor, VirtualProcessor& vp, const MemoryInstru
       write_under_lock(vp, offset == kPageEoi, [&](LocalApic& apic, std::uint64_t now) {
         return apic.write_page(offset, instruction.size_bytes, value, now);
       });
+  if (intercepts_startup(processor.hypervisor(), vp, outcome, instruction.length)) {
+    return false;
+  }
   carry_out(processor.hypervisor(), vp, outcome);
+  return true;
 }
 
 }  // namespace
@@ -93,13 +115,17 @@ std::optional<std::uint64_t> read_apic_register(VirtualProcessor& vp, std::uint3
   return vp.apic.read(msr, now);
 }
 
-bool write_apic_register(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint32_t msr,
-                         std::uint64_t value) {
+ApicWriteResult write_apic_register(Hypervisor& hypervisor, VirtualProcessor& vp, std::uint32_t msr,
+                                    std::uint64_t value, ApicWriter writer) {
   const ApicWriteOutcome outcome = write_under_lock(
       vp, msr == x86::kX2ApicEoi,
       [&](LocalApic& apic, std::uint64_t now) { return apic.write(msr, value, now); });
+  if (writer == ApicWriter::kGuest &&
+      intercepts_startup(hypervisor, vp, outcome, vtx::exit_instruction_length())) {
+    return ApicWriteResult::kIntercepted;
+  }
   carry_out(hypervisor, vp, outcome);
-  return outcome.kind != Kind::kFault;
+  return outcome.kind != Kind::kFault ? ApicWriteResult::kDone : ApicWriteResult::kFault;
 }
 
 std::uint64_t read_apic_base(VirtualProcessor& vp) {
@@ -138,12 +164,15 @@ bool emulate_apic_page(LogicalProcessor& processor, VirtualProcessor& vp, machin
   }
   const MemoryInstruction& instruction = access.instruction;
   const auto offset = static_cast<std::uint32_t>(gpa.offset_in_page());
+  bool complete = true;
   if (instruction.writes) {
-    store(processor, vp, instruction, offset);
+    complete = store(processor, vp, instruction, offset);
   } else {
     load(vp, instruction, offset);
   }
-  vtx::complete_instruction(instruction.length);
+  if (complete) {
+    vtx::complete_instruction(instruction.length);
+  }
   return true;
 }
 

@@ -16,11 +16,19 @@ class Hypervisor;
 class LogicalProcessor;
 class VirtualProcessor;
 
-/// Registers by the x2APIC's numbers, whatever the mode. Nothing, or false: #GP.
+/// Registers by the x2APIC's numbers, whatever the mode. Nothing: #GP.
 [[nodiscard]] std::optional<std::uint64_t> read_apic_register(VirtualProcessor& vp,
                                                               std::uint32_t msr);
-[[nodiscard]] bool write_apic_register(Hypervisor& hypervisor, VirtualProcessor& vp,
-                                       std::uint32_t msr, std::uint64_t value);
+enum class ApicWriter : std::uint8_t { kGuest, kParent };
+enum class ApicWriteResult : std::uint8_t {
+  kDone,
+  kFault,
+  /// The parent completes the guest's instruction.
+  kIntercepted,
+};
+[[nodiscard]] ApicWriteResult write_apic_register(Hypervisor& hypervisor, VirtualProcessor& vp,
+                                                  std::uint32_t msr, std::uint64_t value,
+                                                  ApicWriter writer);
 
 [[nodiscard]] std::uint64_t read_apic_base(VirtualProcessor& vp);
 /// False: #GP.

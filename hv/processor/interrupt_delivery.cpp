@@ -349,6 +349,18 @@ bool send_interrupt(Hypervisor& hypervisor, Partition& partition, const Interrup
   return deliver_to_destinations(hypervisor, partition, nullptr, command);
 }
 
+std::optional<VpIndex> only_destination(Hypervisor& hypervisor, VirtualProcessor& source,
+                                        const InterruptCommand& command) {
+  std::optional<VpIndex> found;
+  const machine::LockGuard guard(hypervisor.communication_lock);
+  for (VirtualProcessor* target : source.partition.vps) {
+    if (target != nullptr && is_destination(&source, *target, command)) {
+      found = found ? kVpIndexAny : target->index;
+    }
+  }
+  return found;
+}
+
 Status signal_local_pin(Hypervisor& hypervisor, Partition& partition, std::uint32_t pin,
                         const InterruptCommand& command) {
   Status status = Status::kInvalidVpIndex;

@@ -8,6 +8,7 @@
 #include "hv/apic/interrupt_command.h"
 #include "hv/synic/queued_message.h"
 #include "hv/synic/synic.h"
+#include "hv/tlfs/partition.h"
 #include "hv/tlfs/status.h"
 
 namespace hv {
@@ -49,6 +50,12 @@ void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
 /// none. Takes the communication lock.
 [[nodiscard]] bool send_interrupt(Hypervisor& hypervisor, Partition& partition,
                                   const InterruptCommand& command);
+
+/// The one VP that a command of `source` addresses; kVpIndexAny for more, nothing for none. Takes
+/// the communication lock.
+[[nodiscard]] std::optional<VpIndex> only_destination(Hypervisor& hypervisor,
+                                                      VirtualProcessor& source,
+                                                      const InterruptCommand& command);
 
 /// A parent's signal at LINT0 or LINT1 of the local APICs that the command addresses: each does
 /// what its local vector table says, and nothing where the pin is masked. The command's vector is
