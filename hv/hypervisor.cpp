@@ -234,16 +234,4 @@ void Hypervisor::wait_until_outside_guests() {
   }
 }
 
-void Hypervisor::deliver_device_interrupt(std::uint8_t vector) {
-  VirtualProcessor* vp = root_ != nullptr ? root_->vp(VpIndex{0}) : nullptr;
-  if (vp == nullptr) {
-    return;  // nobody has programmed a device yet
-  }
-  {
-    const machine::LockGuard guard(vp->lock);
-    vp->external_vectors[vector / 64] |= 1ull << (vector % 64);
-  }
-  notify(*vp);
-}
-
 }  // namespace hv

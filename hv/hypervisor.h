@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 
+#include "hv/device_interrupts.h"
 #include "hv/hypervisor_limits.h"
 #include "hv/lock_order.h"
 #include "hv/memory/page_references.h"
@@ -44,6 +45,8 @@ class Hypervisor {
   }
   [[nodiscard]] machine::Spn vmxon_page(std::uint32_t lp) const { return vmxon_pages_[lp]; }
   [[nodiscard]] Partition& root() { return *root_; }
+  /// False in the first steps of the boot.
+  [[nodiscard]] bool has_root() const { return root_ != nullptr; }
 
   machine::SpinLock management_lock{kManagementRank};
   machine::SpinLock communication_lock{kCommunicationRank};
@@ -68,6 +71,9 @@ class Hypervisor {
   SleepStateInfo sleep_state;
   /// Who publishes the hypervisor's counters where: statistics_pages.h. Under the management lock.
   StatisticsMapping* statistics_mappings = nullptr;
+
+  // --- Under the communication lock ------------------------------------------
+  DeviceInterrupts device_interrupts;
 
   // --- Partitions: under the management lock, and for changes the communication lock ------------
   /// Null if there is none of that id.
@@ -104,9 +110,6 @@ class Hypervisor {
   /// Makes every processor that runs a guest leave it once, which drops what the guest's own
   /// address translation left in the TLB (no VPID is used).
   void flush_guest_tlbs();
-
-  /// An interrupt of a device: the root's first VP takes it.
-  void deliver_device_interrupt(std::uint8_t vector);
 
   /// The pages that virtual processors share.
   [[nodiscard]] const vtx::SharedPages& shared_pages(const Partition& partition) const {

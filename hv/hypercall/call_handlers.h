@@ -115,6 +115,11 @@ CallOutcome post_debug_data(CallContext& context);
 CallOutcome retrieve_debug_data(CallContext& context);
 CallOutcome reset_debug_session(CallContext& context);
 
+// device_calls.cpp
+CallOutcome map_device_interrupt(CallContext& context);
+CallOutcome unmap_device_interrupt(CallContext& context);
+CallOutcome retarget_device_interrupt(CallContext& context);
+
 // device_memory_calls.cpp
 CallOutcome mmio_read(CallContext& context);
 CallOutcome mmio_write(CallContext& context);

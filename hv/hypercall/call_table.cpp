@@ -176,6 +176,14 @@ constexpr CallEntry kCallEntries[] = {
     simple<GetSystemPropertyInput, GetSystemPropertyOutput>(CallCode::kGetSystemProperty,
                                                             "GetSystemProperty", kSlow, kNone,
                                                             calls::get_system_property),
+    with_variable_header(simple<MapDeviceInterruptInput, MapDeviceInterruptOutput>(
+        CallCode::kMapDeviceInterrupt, "MapDeviceInterrupt", kSlow, kCpu,
+        calls::map_device_interrupt)),
+    simple<UnmapDeviceInterruptInput>(CallCode::kUnmapDeviceInterrupt, "UnmapDeviceInterrupt",
+                                      kSlow, kCpu, calls::unmap_device_interrupt),
+    with_variable_header(simple<RetargetDeviceInterruptInput>(
+        CallCode::kRetargetDeviceInterrupt, "RetargetDeviceInterrupt", kSlow, kNone,
+        calls::retarget_device_interrupt)),
     simple<EnterSleepStateInput>(CallCode::kEnterSleepState, "EnterSleepState", kFast, kCpu,
                                  calls::enter_sleep_state),
     simple<NotifyPartitionEventInput>(CallCode::kNotifyPartitionEvent, "NotifyPartitionEvent",

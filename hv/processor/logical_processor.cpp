@@ -92,7 +92,9 @@ void LogicalProcessor::take_physical_interrupt(std::uint8_t vector) {
     }
     return;
   }
-  hypervisor_.deliver_device_interrupt(vector);
+  if (hypervisor_.has_root()) {  // else nobody has programmed a device yet
+    deliver_device_interrupt(hypervisor_, vector);
+  }
 }
 
 void LogicalProcessor::reload_current_context() {

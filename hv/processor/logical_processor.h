@@ -41,6 +41,7 @@ class LogicalProcessor {
 
   [[nodiscard]] Hypervisor& hypervisor() const { return hypervisor_; }
   [[nodiscard]] std::uint32_t index() const { return index_; }
+  [[nodiscard]] std::uint32_t apic_id() const { return apic_id_; }
   [[nodiscard]] const vtx::Capabilities& capabilities() const { return capabilities_; }
 
   /// What a processor can be asked for; bits of one word.

@@ -25,6 +25,11 @@ void enable(bool takes_legacy_interrupts) {
 
 void end_of_interrupt() { machine::write_msr(x86::kX2ApicEoi, 0); }
 
+bool in_service(std::uint8_t vector) {
+  const std::uint64_t vectors = machine::read_msr(x86::kX2ApicIsr0 + vector / 32u);
+  return ((vectors >> (vector % 32u)) & 1) != 0;
+}
+
 void kick(std::uint32_t apic_id) {
   machine::write_msr(
       x86::kX2ApicIcr,

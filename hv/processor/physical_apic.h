@@ -19,6 +19,8 @@ inline constexpr std::uint8_t kFirstInterruptVector = 0x20;
 void enable(bool takes_legacy_interrupts);
 
 void end_of_interrupt();
+/// What the legacy interrupt controller signals never is.
+[[nodiscard]] bool in_service(std::uint8_t vector);
 
 /// Interrupts another processor with kKickVector.
 void kick(std::uint32_t apic_id);

@@ -57,6 +57,8 @@ enum class CallCode : std::uint16_t {
   kOutputDebugCharacter = 0x0071,
   kAddLogicalProcessor = 0x0076,
   kGetSystemProperty = 0x007B,
+  kMapDeviceInterrupt = 0x007C,
+  kUnmapDeviceInterrupt = 0x007D,
   kRetargetDeviceInterrupt = 0x007E,
   kEnterSleepState = 0x0084,
   kNotifyPartitionEvent = 0x0087,

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "hv/tlfs/hypercall_communication.h"
+#include "hv/tlfs/hypercall_devices.h"
 #include "hv/tlfs/hypercall_flush.h"
 #include "hv/tlfs/hypercall_memory.h"
 #include "hv/tlfs/hypercall_partition.h"

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 
+#include "hv/apic/interrupt_command.h"
 #include "machine/guest.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -351,6 +352,77 @@ void root_without_unknown_connections() {
   end_with(child);
 }
 
+// --- Devices ----------------------------------------------------------------
+
+void child_with_a_device() {
+  begin();
+  hv::RetargetDeviceInterruptInput input;
+  input.partition = hv::kPartitionIdSelf;
+  input.device = 0x1234;
+  input.entry = {hv::InterruptSource::kMsi, 0, 0x41'FEE0'0000};
+  input.target = {0x50, 0, 1};
+  tell(call(HypercallControl(CallCode::kRetargetDeviceInterrupt), input).value());
+}
+
+void root_with_devices() {
+  const Child child = begin_root();
+  install(child, InterceptType::kRetargetUnknownDevice, kExecute, 0);
+  child_maker::start(child, 0);
+  const auto made = take<hv::HypercallIntercept>(child, MessageType::kHypercallIntercept);
+  GUEST_CHECK(HypercallControl(made.rcx).code() ==
+              static_cast<std::uint16_t>(CallCode::kRetargetDeviceInterrupt));
+  GUEST_CHECK(machine::load_u64(child.memory + (made.rdx + 8)) == 0x1234);
+  set(child, RegisterName::kRax, 0);
+  complete(child, made.header);
+  GUEST_CHECK(found_by(child) == 0);
+  end_with(child);
+}
+void root_without_devices() {
+  const Child child = begin_root();
+  child_maker::start(child, 0);
+  GUEST_CHECK(found_by(child) == static_cast<std::uint64_t>(Status::kInvalidDeviceId));
+  end_with(child);
+}
+
+// --- Startup IPIs -----------------------------------------------------------
+
+constexpr std::uint8_t kStartVector = 0x9F;
+
+void child_that_starts_another() {
+  begin();
+  constexpr std::uint64_t kSecond = 1ull << hv::InterruptCommand::kDestinationShift;
+  constexpr std::uint64_t kStartup = 6ull << hv::InterruptCommand::kDeliveryShift;
+  machine::write_msr(x86::kX2ApicIcr, kSecond | kStartup | kStartVector);
+  while (machine::load_u64(kFound) != 2) {
+    machine::pause();
+  }
+  tell(3);
+}
+void second_of_child() {
+  machine::store_u64(kFound, 2);
+  for (;;) {
+    machine::sti_hlt();
+  }
+}
+
+/// The root starts the second processor itself, where it likes.
+void root_that_starts_processors() {
+  begin();
+  machine::set_interrupt_handler(0x30, acknowledge);
+  machine::write_msr(hv::kMsrSint0, 0x30);
+  const Child child = child_maker::make("child", 2);
+  install(child, InterceptType::kX64ApicInitSipi, hv::kInterceptAccessWrite, 0);
+  child_maker::start(child, 0);
+  const auto sent = take<hv::SipiIntercept>(child, MessageType::kX64SipiIntercept);
+  require_kernel_mode(sent.header);
+  GUEST_CHECK(sent.header.access == InterceptAccess::kWrite);
+  GUEST_CHECK(sent.target_vp == hv::VpIndex{1} && sent.vector == kStartVector);
+  child_maker::start(child, 1);
+  complete(child, sent.header);
+  GUEST_CHECK(found_by(child) == 3);
+  end_with(child);
+}
+
 // --- What is deliverable ----------------------------------------------------
 
 void child_that_opens_late() {
@@ -443,6 +515,22 @@ TEST_CASE("a call that the hypervisor does not have is the parent's", "[hv][inte
 TEST_CASE("a post to nobody is the parent's if it wants it", "[hv][intercept]") {
   require_pass(root_with_unknown_connections, child_that_signals_nobody);
   require_pass(root_without_unknown_connections, child_that_signals_nobody);
+}
+
+TEST_CASE("a device that the hypervisor does not know is the parent's if it wants it",
+          "[hv][intercept]") {
+  require_pass(root_with_devices, child_with_a_device);
+  require_pass(root_without_devices, child_with_a_device);
+}
+
+TEST_CASE("a parent starts its child's processors if it wants to", "[hv][intercept]") {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const sim::RunResult result = run(
+        world_with_child(root_that_starts_processors, child_that_starts_another, second_of_child),
+        seed);
+    INFO("seed " << seed << " " << describe(result));
+    REQUIRE(result.passed());
+  }
 }
 
 TEST_CASE("a parent hears when its child can take an NMI or an interrupt", "[hv][intercept]") {

@@ -38,6 +38,8 @@ std::span<const std::span<const CallCase>> call_tables() {
       ipi_call_cases(),
       interrupt_call_cases(),
       state_page_cases(),
+      device_call_cases(),
+      map_device_call_cases(),
       get_vp_state_cases(),
       set_vp_state_cases(),
   };

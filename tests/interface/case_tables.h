@@ -51,6 +51,8 @@ namespace interface_test {
 [[nodiscard]] std::span<const MsrCase> apic_msr_cases();
 [[nodiscard]] std::span<const CallCase> vp_call_cases();
 [[nodiscard]] std::span<const CallCase> state_page_cases();
+[[nodiscard]] std::span<const CallCase> device_call_cases();
+[[nodiscard]] std::span<const CallCase> map_device_call_cases();
 [[nodiscard]] std::span<const CallCase> get_vp_state_cases();
 [[nodiscard]] std::span<const CallCase> set_vp_state_cases();
 [[nodiscard]] std::span<const MsrCase> architecture_msr_cases();
