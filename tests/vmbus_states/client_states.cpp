@@ -61,9 +61,13 @@ std::string_view name_of(ClientGpadlState state) {
   return "";
 }
 
-/// A client of 6.0 with one channel (1) and one GPADL.
+/// A client with one channel (1) and one GPADL.
 struct Bus {
-  ClientFixture f{vmbus::ClientConfiguration{.newest_version = vmbus::Version::kCopper}};
+  explicit Bus(vmbus::Version the_version)
+      : version(the_version), f(vmbus::ClientConfiguration{.newest_version = the_version}) {}
+
+  vmbus::Version version;
+  ClientFixture f;
   vmbus::GpadlId gpadl{0xE1E10};
 
   void connect() {
@@ -71,7 +75,11 @@ struct Bus {
     vmbus::VersionResponse response;
     response.version_supported = 1;
     response.version_or_connection_id = 4;
-    f.say(vmbus::VersionResponseWithFeatures{response, vmbus::kKnownFeatures});
+    if (vmbus::has_feature_flags(version)) {
+      f.say(vmbus::VersionResponseWithFeatures{response, vmbus::kKnownFeatures});
+    } else {
+      f.say(response);
+    }
   }
   void take_offers() {
     connect();
@@ -181,6 +189,8 @@ void say(Bus& bus, MessageType type) {
 struct Case {
   std::string_view name;
   std::function<void(Bus&)> enter;
+  /// Whether a version has the state; all do if nothing is said.
+  bool (*exists)(vmbus::Version) = nullptr;
 };
 
 const std::vector<Case>& connection_states() {
@@ -198,23 +208,27 @@ const std::vector<Case>& connection_states() {
        [](Bus& bus) {
          bus.take_offers();
          (void)bus.f.client.modify_connection(0, 0);
-       }},
+       },
+       &vmbus::has_feature_flags},
       {"Connected, PAUSE sent",
        [](Bus& bus) {
          bus.take_offers();
          (void)bus.f.client.pause();
-       }},
+       },
+       &vmbus::has_feature_flags},
       {"Connected, paused",
        [](Bus& bus) {
          bus.take_offers();
          (void)bus.f.client.pause();
          bus.f.say_bare(MessageType::kPauseResponse);
-       }},
+       },
+       &vmbus::has_feature_flags},
       {"Unloading",
        [](Bus& bus) {
          bus.take_offers();
          (void)bus.f.client.unload();
-       }},
+       },
+       &vmbus::has_unload},
   };
   return kStates;
 }
@@ -233,13 +247,15 @@ const std::vector<Case>& channel_states() {
        [](Bus& bus) {
          bus.open();
          (void)bus.f.client.modify(vmbus::ChannelId(1), 1);
-       }},
-      {"Open, reserved", [](Bus& bus) { bus.open_reserved(); }},
+       },
+       &vmbus::has_modify_response},
+      {"Open, reserved", [](Bus& bus) { bus.open_reserved(); }, &vmbus::has_reserved_channels},
       {"Open, CLOSE_RESERVED_CHANNEL sent",
        [](Bus& bus) {
          bus.open_reserved();
          (void)bus.f.client.close_reserved(vmbus::ChannelId(1), 0, 5);
-       }},
+       },
+       &vmbus::has_reserved_channels},
       {"Rescinded",
        [](Bus& bus) {
          bus.take_offers();
@@ -263,35 +279,50 @@ const std::vector<Case>& gpadl_states() {
   return kStates;
 }
 
-void print(Printer& printer, const std::vector<Case>& states,
-           const std::vector<MessageType>& types) {
+Rows rows(const std::vector<Case>& states, const std::vector<MessageType>& types,
+          vmbus::Version version) {
+  Rows rows;
   for (const Case& state : states) {
+    if (state.exists != nullptr && !state.exists(version)) {
+      continue;
+    }
     for (const MessageType type : types) {
-      const auto bus = std::make_unique<Bus>();
+      const auto bus = std::make_unique<Bus>(version);
       seam_record::clear();
       state.enter(*bus);
-      printer.row(state.name, type, effect_of(*bus, [&] { say(*bus, type); }));
+      rows.push_back({state.name, type, effect_of(*bus, [&] { say(*bus, type); })});
     }
   }
+  return rows;
 }
 
 }  // namespace
 
 void print_client(Printer& printer) {
+  static const std::vector<MessageType> kOfChannels = {
+      MessageType::kOfferChannel,          MessageType::kRescindChannelOffer,
+      MessageType::kOpenChannelResult,     MessageType::kModifyChannelResponse,
+      MessageType::kCloseReservedResponse, MessageType::kUnloadResponse};
+  constexpr auto kNewest = vmbus::Version::kCopper;
   printer.heading("Client: states of the connection, version 6.0");
   printer.begin_table("connection", "message");
-  print(printer, connection_states(), all_types());
+  printer.rows(rows(connection_states(), all_types(), kNewest));
   printer.heading("Client: states of a channel");
   printer.begin_table("channel", "message");
-  print(printer, channel_states(),
-        {MessageType::kOfferChannel, MessageType::kRescindChannelOffer,
-         MessageType::kOpenChannelResult, MessageType::kModifyChannelResponse,
-         MessageType::kCloseReservedResponse, MessageType::kUnloadResponse});
+  printer.rows(rows(channel_states(), kOfChannels, kNewest));
   printer.heading("Client: states of a GPADL");
   printer.begin_table("GPADL", "message");
-  print(
-      printer, gpadl_states(),
-      {MessageType::kGpadlCreated, MessageType::kGpadlTorndown, MessageType::kRescindChannelOffer});
+  printer.rows(rows(
+      gpadl_states(),
+      {MessageType::kGpadlCreated, MessageType::kGpadlTorndown, MessageType::kRescindChannelOffer},
+      kNewest));
+  printer.heading("Client: what each version does otherwise than the one after it");
+  printer.begin_table("version and connection", "message");
+  printer.differences(
+      [](vmbus::Version version) { return rows(connection_states(), all_types(), version); });
+  printer.begin_table("version and channel", "message");
+  printer.differences(
+      [](vmbus::Version version) { return rows(channel_states(), kOfChannels, version); });
 }
 
 }  // namespace vmbus_states

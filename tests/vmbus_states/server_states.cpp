@@ -81,19 +81,22 @@ std::string_view name_of(GpadlState state) {
 
 /// One channel (slot 0), its ring (GPADL 1) and another GPADL (2); a service of 6.0 beside it.
 struct Bus {
+  explicit Bus(vmbus::Version the_version) : version(the_version) {}
+
+  vmbus::Version version;
   ServerFixture f;
   vmbus::OfferId id = f.offer();
   int goals = 0;
 
-  void contact(vmbus::Version version) {
+  void contact() {
     vmbus::InitiateContact message;
     message.version = static_cast<std::uint32_t>(version);
     message.interrupt_page_or_target = vmbus::kVmbusSint | std::uint64_t{vmbus::kKnownFeatures}
                                                                << 32;
     f.say(message);
   }
-  void connect(vmbus::Version version = vmbus::Version::kCopper) {
-    contact(version);
+  void connect() {
+    contact();
     (void)f.server.contact_complete(vmbus::ContactState::kSuccessful);
   }
   void take_offers() {
@@ -253,7 +256,7 @@ Effect effect_of(Bus& bus, Do act) {
 void say(Bus& bus, MessageType type, std::uint32_t gpadl) {
   switch (type) {
     case MessageType::kInitiateContact:
-      return bus.contact(vmbus::Version::kCopper);
+      return bus.contact();
     case MessageType::kOpenChannel:
       return bus.f.send_open(1, gpadl);
     case MessageType::kGpadlHeader:
@@ -292,19 +295,22 @@ void say(Bus& bus, MessageType type, std::uint32_t gpadl) {
 struct Case {
   std::string_view name;
   std::function<void(Bus&)> enter;
+  /// Whether a version has the state; all do if nothing is said.
+  bool (*exists)(vmbus::Version) = nullptr;
 };
 
 const std::vector<Case>& connection_states() {
   static const std::vector<Case> kStates = {
       {"Disconnected", [](Bus&) {}},
-      {"Connecting", [](Bus& bus) { bus.contact(vmbus::Version::kCopper); }},
+      {"Connecting", [](Bus& bus) { bus.contact(); }},
       {"Connected, no offers asked for", [](Bus& bus) { bus.connect(); }},
       {"Connected", [](Bus& bus) { bus.take_offers(); }},
       {"Connected, paused",
        [](Bus& bus) {
          bus.take_offers();
          bus.f.say_bare(MessageType::kPause);
-       }},
+       },
+       &vmbus::has_feature_flags},
       {"Disconnecting after UNLOAD",
        [](Bus& bus) {
          bus.open();
@@ -313,7 +319,7 @@ const std::vector<Case>& connection_states() {
       {"Disconnecting after a contact",
        [](Bus& bus) {
          bus.open();
-         bus.contact(vmbus::Version::kCopper);
+         bus.contact();
        }},
       {"Disconnecting after a reset",
        [](Bus& bus) {
@@ -324,7 +330,8 @@ const std::vector<Case>& connection_states() {
        [](Bus& bus) {
          bus.open_reserved();
          bus.f.say_bare(MessageType::kUnload);
-       }},
+       },
+       &vmbus::has_reserved_channels},
   };
   return kStates;
 }
@@ -349,7 +356,8 @@ const std::vector<Case>& channel_states() {
        [](Bus& bus) {
          bus.open();
          bus.modify(1);
-       }},
+       },
+       &vmbus::has_modify_channel},
       {"Closing", [](Bus& bus) { bus.begin_close(); }},
       {"ClosingReopen",
        [](Bus& bus) {
@@ -372,17 +380,19 @@ const std::vector<Case>& channel_states() {
          bus.begin_close();
          bus.f.say_channel(MessageType::kRelidReleased, 1);
        }},
-      {"Open, reserved", [](Bus& bus) { bus.open_reserved(); }},
+      {"Open, reserved", [](Bus& bus) { bus.open_reserved(); }, &vmbus::has_reserved_channels},
       {"Closing, reserved",
        [](Bus& bus) {
          bus.open_reserved();
          bus.close_reserved();
-       }},
+       },
+       &vmbus::has_reserved_channels},
       {"Open, reserved, its connection gone",
        [](Bus& bus) {
          bus.open_reserved();
          bus.take_offers();
-       }},
+       },
+       &vmbus::has_reserved_channels},
   };
   return kStates;
 }
@@ -427,16 +437,21 @@ const std::vector<Case>& gpadl_states() {
   return kStates;
 }
 
-void print(Printer& printer, const std::vector<Case>& states, const std::vector<MessageType>& types,
-           std::uint32_t gpadl) {
+Rows rows(const std::vector<Case>& states, const std::vector<MessageType>& types,
+          std::uint32_t gpadl, vmbus::Version version) {
+  Rows rows;
   for (const Case& state : states) {
+    if (state.exists != nullptr && !state.exists(version)) {
+      continue;
+    }
     for (const MessageType type : types) {
-      const auto bus = std::make_unique<Bus>();
+      const auto bus = std::make_unique<Bus>(version);
       seam_record::clear();
       state.enter(*bus);
-      printer.row(state.name, type, effect_of(*bus, [&] { say(*bus, type, gpadl); }));
+      rows.push_back({state.name, type, effect_of(*bus, [&] { say(*bus, type, gpadl); })});
     }
   }
+  return rows;
 }
 
 /// What devices answer, and the host's own wish.
@@ -451,7 +466,7 @@ void print_host_events(Printer& printer) {
   };
   for (const Case& state : channel_states()) {
     for (const Case& event : events) {
-      const auto bus = std::make_unique<Bus>();
+      const auto bus = std::make_unique<Bus>(vmbus::Version::kCopper);
       seam_record::clear();
       state.enter(*bus);
       Effect effect = effect_of(*bus, [&] { event.enter(*bus); });
@@ -465,26 +480,39 @@ void print_host_events(Printer& printer) {
 }  // namespace
 
 void print_server(Printer& printer) {
+  static const std::vector<MessageType> kOfChannels = {MessageType::kOpenChannel,
+                                                       MessageType::kCloseChannel,
+                                                       MessageType::kModifyChannel,
+                                                       MessageType::kGpadlHeader,
+                                                       MessageType::kGpadlTeardown,
+                                                       MessageType::kRelidReleased,
+                                                       MessageType::kOpenReservedChannel,
+                                                       MessageType::kCloseReservedChannel,
+                                                       MessageType::kUnload};
+  constexpr auto kNewest = vmbus::Version::kCopper;
   printer.heading("Server: states of the connection, version 6.0");
   printer.begin_table("connection", "message");
-  print(printer, connection_states(), all_types(), kRing);
+  printer.rows(rows(connection_states(), all_types(), kRing, kNewest));
   printer.heading("Server: states of a channel, version 6.0");
   printer.begin_table("channel", "message");
-  print(
-      printer, channel_states(),
-      {MessageType::kOpenChannel, MessageType::kCloseChannel, MessageType::kModifyChannel,
-       MessageType::kGpadlHeader, MessageType::kGpadlTeardown, MessageType::kRelidReleased,
-       MessageType::kOpenReservedChannel, MessageType::kCloseReservedChannel, MessageType::kUnload},
-      kRing);
+  printer.rows(rows(channel_states(), kOfChannels, kRing, kNewest));
   printer.heading("Server: states of a GPADL");
   printer.begin_table("GPADL", "message");
-  print(printer, gpadl_states(),
-        {MessageType::kGpadlHeader, MessageType::kGpadlBody, MessageType::kGpadlTeardown,
-         MessageType::kOpenChannel},
-        kOther);
+  printer.rows(rows(gpadl_states(),
+                    {MessageType::kGpadlHeader, MessageType::kGpadlBody,
+                     MessageType::kGpadlTeardown, MessageType::kOpenChannel},
+                    kOther, kNewest));
   printer.heading("Server: what devices answer and the host wishes");
   printer.begin_table("channel", "event");
   print_host_events(printer);
+  printer.heading("Server: what each version does otherwise than the one after it");
+  printer.begin_table("version and connection", "message");
+  printer.differences([](vmbus::Version version) {
+    return rows(connection_states(), all_types(), kRing, version);
+  });
+  printer.begin_table("version and channel", "message");
+  printer.differences(
+      [](vmbus::Version version) { return rows(channel_states(), kOfChannels, kRing, version); });
 }
 
 }  // namespace vmbus_states

@@ -1,5 +1,6 @@
 #include "tests/vmbus_states/table.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -64,6 +65,40 @@ std::vector<vmbus::MessageType> all_types() {
     types.push_back(vmbus::MessageType{type});
   }
   return types;
+}
+
+std::string_view name_of(vmbus::Version version) {
+  constexpr std::array<std::string_view, vmbus::kVersionsNewestFirst.size()> kVersionNames = {
+      "6.0", "5.3", "5.2", "5.1", "5.0", "4.1", "4.0", "3.0", "2.4"};
+  std::size_t index = 0;
+  while (vmbus::kVersionsNewestFirst[index] != version) {
+    ++index;
+  }
+  return kVersionNames[index];
+}
+
+void Printer::rows(const Rows& rows) {
+  for (const Row& one : rows) {
+    row(one.state, one.type, one.effect);
+  }
+}
+
+void Printer::differences(const std::function<Rows(vmbus::Version)>& rows_of) {
+  Rows after = rows_of(vmbus::kVersionsNewestFirst.front());
+  for (std::size_t index = 1; index < vmbus::kVersionsNewestFirst.size(); ++index) {
+    const vmbus::Version version = vmbus::kVersionsNewestFirst[index];
+    const Rows rows = rows_of(version);
+    for (const Row& one : rows) {
+      undefined_ += one.effect.defined() ? 0 : 1;
+      const auto same = std::ranges::find_if(after, [&](const Row& other) {
+        return other.state == one.state && other.type == one.type;
+      });
+      if (same == after.end() || !(same->effect == one.effect)) {
+        row(std::string(name_of(version)) + ": " + std::string(one.state), one.type, one.effect);
+      }
+    }
+    after = rows;
+  }
 }
 
 void Printer::heading(std::string_view text) {

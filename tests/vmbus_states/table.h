@@ -2,11 +2,13 @@
 // driving the end itself.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "vmbus/protocol/messages.h"
+#include "vmbus/protocol/version.h"
 
 namespace vmbus_states {
 
@@ -19,14 +21,24 @@ struct Effect {
   /// The state after it, if it is another; or what else it left behind.
   std::string next;
   /// Whether anything at all tells what happened: if nothing does, the pair is undefined.
+  friend bool operator==(const Effect&, const Effect&) = default;
   [[nodiscard]] bool defined() const {
     return !answers.empty() || refused || ignored || !next.empty();
   }
 };
 
 [[nodiscard]] std::string_view name_of(vmbus::MessageType type);
+[[nodiscard]] std::string_view name_of(vmbus::Version version);
 /// Every type, and one that does not exist.
 [[nodiscard]] std::vector<vmbus::MessageType> all_types();
+
+/// What an end does with one message in one state.
+struct Row {
+  std::string_view state;
+  vmbus::MessageType type{};
+  Effect effect;
+};
+using Rows = std::vector<Row>;
 
 /// Prints tables; counts what is defined and what is not.
 class Printer {
@@ -36,6 +48,10 @@ class Printer {
   void row(std::string_view state, vmbus::MessageType type, const Effect& effect) {
     event_row(state, name_of(type), effect);
   }
+  void rows(const Rows& rows);
+  /// For each version before 6.0: what it does otherwise than the one after it. `rows_of` tells
+  /// what a version does in the states that it has.
+  void differences(const std::function<Rows(vmbus::Version)>& rows_of);
   /// The same for what is no message.
   void event_row(std::string_view state, std::string_view event, const Effect& effect);
 
