@@ -219,6 +219,9 @@ LiarsDescription read_liars(TableReader& root, const std::string& file) {
   table.number("at_once", {0, 16, ""}, liars.at_once);
   table.number("processors", {1, 8, ""}, liars.processors);
   table.number("lies", {1, 100'000'000, ""}, liars.lies);
+  std::size_t manner = 0;
+  table.choice("manner", {"lie", "fail"}, manner);
+  liars.fail = manner == 1;
   table.finish();
   return liars;
 }
@@ -243,6 +246,8 @@ constexpr std::array kWorkloadKeys = {
     WorkloadKey{"subchannels", WorkloadKind::kStorage},
     WorkloadKey{"removals", WorkloadKind::kStorage},
     WorkloadKey{"moves", WorkloadKind::kStorage},
+    WorkloadKey{"connections", WorkloadKind::kStream},
+    WorkloadKey{"messages", WorkloadKind::kStream},
     WorkloadKey{"openings", WorkloadKind::kPlug},
     WorkloadKey{"disks", WorkloadKind::kPlug},
     WorkloadKey{"subchannels", WorkloadKind::kPlug},
@@ -261,9 +266,9 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
   root.require("workload", "a table [workload]");
   TableReader table(*root.table("workload"), "workload", file);
   WorkloadDescription workload;
-  table.require("kind", "what each child does: hello, idle, work, storage or plug");
+  table.require("kind", "what each child does: hello, idle, work, storage, plug or stream");
   std::size_t kind = 0;
-  table.choice("kind", {"hello", "idle", "work", "storage", "plug"}, kind);
+  table.choice("kind", {"hello", "idle", "work", "storage", "plug", "stream"}, kind);
   workload.kind = static_cast<WorkloadKind>(kind);
   for (const WorkloadKey& entry : kWorkloadKeys) {
     if (!belongs_to(entry.key, workload.kind)) {
@@ -290,6 +295,10 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
       break;
     case WorkloadKind::kStorage:
       read_storage(table, scenario, workload);
+      break;
+    case WorkloadKind::kStream:
+      table.number("connections", {0, 100'000'000, ""}, workload.connections);
+      table.number("messages", {0, 1000, ""}, workload.messages);
       break;
     case WorkloadKind::kPlug:
       table.number("openings", {1, 100'000'000, ""}, workload.openings);
@@ -393,6 +402,8 @@ std::string_view name_of(WorkloadKind kind) {
       return "storage";
     case WorkloadKind::kPlug:
       return "plug";
+    case WorkloadKind::kStream:
+      return "stream";
   }
   return "";
 }

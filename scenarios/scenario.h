@@ -17,7 +17,7 @@
 
 namespace scenarios {
 
-enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug };
+enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kStream };
 
 [[nodiscard]] std::string_view name_of(WorkloadKind kind);
 
@@ -75,6 +75,8 @@ struct LiarsDescription {
   std::uint32_t processors = 2;
   /// Each tells so many, then another takes its place.
   std::uint32_t lies = 1000;
+  /// They do not lie: each uses a disk until it falls silent, crashes or leaves.
+  bool fail = false;
 };
 
 struct WorkloadDescription {
@@ -90,6 +92,9 @@ struct WorkloadDescription {
   std::uint32_t disks = 1;
   std::uint32_t subchannels = 0;
   std::uint32_t moves = 0;
+  // stream
+  std::uint32_t connections = 20;
+  std::uint32_t messages = 8;
   // storage; disks are indices into Scenario::disks
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;

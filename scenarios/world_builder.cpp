@@ -69,6 +69,7 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
     put("lying_children", scenario.liars.at_once);
     put("lying_processors", scenario.liars.processors);
     put("lies", scenario.liars.lies);
+    put("liars_fail", scenario.liars.fail ? 1 : 0);
   }
   switch (workload.kind) {
     case WorkloadKind::kHello:
@@ -79,6 +80,10 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
       break;
     case WorkloadKind::kWork:
       put("rounds", workload.rounds);
+      break;
+    case WorkloadKind::kStream:
+      put("connections", workload.connections);
+      put("messages", workload.messages);
       break;
     case WorkloadKind::kPlug:
       put("openings", workload.openings);

@@ -27,6 +27,8 @@ constexpr NumberKey kNumberKeys[] = {
     {"openings", &Parameters::openings},
     {"lies", &Parameters::lies},
     {"subchannels", &Parameters::subchannels},
+    {"connections", &Parameters::connections},
+    {"messages", &Parameters::messages},
     {"moves", &Parameters::moves},
     {"monitor", &Parameters::monitor},
     {"bus_version", &Parameters::bus_version},
@@ -50,6 +52,12 @@ std::optional<Workload> workload_named(std::string_view name) {
   }
   if (name == "lie") {
     return Workload::kLie;
+  }
+  if (name == "stream") {
+    return Workload::kStream;
+  }
+  if (name == "fail") {
+    return Workload::kFail;
   }
   return std::nullopt;
 }

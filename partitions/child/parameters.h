@@ -1,7 +1,7 @@
 // What a child is told: the `key=value` lines that the root writes into its boot page.
 //
 //   key          meaning
-//   workload     hello, idle, work, storage, plug, lie
+//   workload     hello, idle, work, storage, plug, lie, stream, fail
 //   number       the child's, as the root counts; for traces only
 //   seed         of the child's own random numbers
 //   requests     storage: verified random requests on the scratch disk
@@ -17,6 +17,8 @@
 //   lies         lie: how many it tells
 //   subchannels  storage, plug: how many sub-channels it asks for, for each disk
 //   moves        storage: how often it moves a channel of the second disk to another processor
+//   connections  stream: how many it asks for
+//   messages     stream: how many go through each
 //   monitor      1: it signals by way of a monitor page where the root offers that
 //   bus_version  the newest of VMBus that it asks for: the major number times 65536 and the minor
 #pragma once
@@ -30,7 +32,16 @@
 
 namespace child {
 
-enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kLie };
+enum class Workload : std::uint8_t {
+  kHello,
+  kIdle,
+  kWork,
+  kStorage,
+  kPlug,
+  kLie,
+  kStream,
+  kFail,
+};
 
 struct Parameters {
   Workload workload = Workload::kHello;
@@ -49,6 +60,8 @@ struct Parameters {
   std::uint32_t lies = 1000;
   std::uint32_t subchannels = 0;
   std::uint32_t moves = 0;
+  std::uint32_t connections = 20;
+  std::uint32_t messages = 8;
   std::uint32_t monitor = 0;
   std::uint32_t bus_version = 0x50003;
 };

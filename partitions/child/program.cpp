@@ -90,6 +90,10 @@ kernel::Task<bool> Program::do_workload() {
       return plug(*this);
     case Workload::kLie:
       return lie(*this);
+    case Workload::kStream:
+      return stream(*this);
+    case Workload::kFail:
+      return fail(*this);
   }
   return hello(*this);
 }

@@ -24,6 +24,8 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("lies", parameters.lies);
   add("subchannels", parameters.subchannels);
   add("moves", parameters.moves);
+  add("connections", parameters.connections);
+  add("messages", parameters.messages);
   add("monitor", parameters.monitor_latency_us != 0 ? 1 : 0);
   add("bus_version", parameters.child_bus_version);
 }

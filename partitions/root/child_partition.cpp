@@ -47,7 +47,8 @@ std::optional<ChildPartition::Failure> ChildPartition::create(
     std::string_view child_parameters) {
   processors_ = parameters.child_processors;
   has_devices_ = uses_bus(parameters.workload);
-  removals_ = uses_disks(parameters.workload) ? parameters.removals : 0;
+  const bool fails = parameters.workload == Workload::kFail;
+  removals_ = uses_disks(parameters.workload) || fails ? parameters.removals : 0;
   removes_only_subchannels_ = parameters.workload == Workload::kStorage;
   subchannels_ = static_cast<std::uint16_t>(parameters.subchannels);
   monitor_latency_100ns_ = static_cast<std::uint16_t>(parameters.monitor_latency_us * 10);

@@ -41,6 +41,9 @@ constexpr NumberKey kNumberKeys[] = {
     {"removals", &Parameters::removals, 0, 100'000'000},
     {"disks", &Parameters::disks, 1, 2},
     {"subchannels", &Parameters::subchannels, 0, 3},
+    {"connections", &Parameters::connections, 0, 100'000'000},
+    {"messages", &Parameters::messages, 0, 1000},
+    {"liars_fail", &Parameters::liars_fail, 0, 1},
     {"moves", &Parameters::moves, 0, 100'000'000},
     {"data_disk", &Parameters::data_disk, 0, 3},
     {"scratch_disk", &Parameters::scratch_disk, 0, 3},
@@ -62,6 +65,9 @@ std::optional<Workload> workload_named(std::string_view name) {
   }
   if (name == "plug") {
     return Workload::kPlug;
+  }
+  if (name == "stream") {
+    return Workload::kStream;
   }
   return std::nullopt;
 }
@@ -116,8 +122,8 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
   if (parameter.key == "workload") {
     const std::optional<Workload> workload = workload_named(parameter.value);
     if (!workload) {
-      return std::unexpected(
-          kernel::ParameterError{parameter.line, "not one of hello, idle, work, storage, plug"});
+      return std::unexpected(kernel::ParameterError{
+          parameter.line, "not one of hello, idle, work, storage, plug, stream"});
     }
     parameters.workload = *workload;
     return {};
@@ -141,6 +147,10 @@ std::string_view workload_name(Workload workload) {
       return "plug";
     case Workload::kLie:
       return "lie";
+    case Workload::kStream:
+      return "stream";
+    case Workload::kFail:
+      return "fail";
   }
   return "";
 }

@@ -6,9 +6,11 @@
 //   children_at_once    1024      how many of them may exist at the same time, 1..1024
 //   child_processors    1         VPs of each, 1..8
 //   child_memory_mib    16        RAM of each, 4..1024
-//   workload            hello     what each does: hello, idle, work, storage, plug
+//   workload            hello     what each does: hello, idle, work, storage, plug, stream
 //   lying_children      0         how many children lie to everybody at any time while the others
 //                                 work, 0..16; they are counted on behind the others
+//   liars_fail          0         1: these do not lie; each uses a disk, its channel being taken
+//                                 away now and then, until it falls silent, crashes or leaves
 //   lying_processors    2         VPs of each of these, 1..8
 //   lies                1000      how many lies each tells before another takes its place
 //   seed                1         of the workloads' own random numbers; child n uses seed + n
@@ -35,6 +37,8 @@
 //                                 storage: the same of sub-channels
 //   disks               1         plug: how many disks there are, all of the same content, 1..2
 //   subchannels         0         storage, plug: how many sub-channels each disk may have, 0..3
+//   connections         20        stream: how many streams to services a child asks for
+//   messages            8         stream: how many messages go through each
 //   moves               0         storage: how often a child moves a channel of its second disk to
 //                                 another of its processors
 //   data_disk           0         storage, plug: ATA disk that the children may read, 0..3
@@ -57,7 +61,16 @@ namespace root {
 inline constexpr std::uint32_t kMaxChildren = 1024;
 inline constexpr std::uint32_t kMaxLyingChildren = 16;
 
-enum class Workload : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kLie };
+enum class Workload : std::uint8_t {
+  kHello,
+  kIdle,
+  kWork,
+  kStorage,
+  kPlug,
+  kLie,
+  kStream,
+  kFail,
+};
 
 /// A connection of a child to a port of its own: both have the id.
 struct LoopConnection {
@@ -92,10 +105,13 @@ struct Parameters {
   std::uint32_t lying_children = 0;
   std::uint32_t lying_processors = 2;
   std::uint32_t lies = 1000;
+  std::uint32_t liars_fail = 0;
   std::uint32_t removals = 0;
   std::uint32_t disks = 1;
   std::uint32_t subchannels = 0;
   std::uint32_t moves = 0;
+  std::uint32_t connections = 20;
+  std::uint32_t messages = 8;
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
   std::uint32_t scratch_mib = 4;
@@ -109,7 +125,8 @@ struct Parameters {
 }
 /// Whether a child has a bus, with or without disks on it.
 [[nodiscard]] constexpr bool uses_bus(Workload workload) {
-  return uses_disks(workload) || workload == Workload::kLie;
+  return uses_disks(workload) || workload == Workload::kLie || workload == Workload::kStream ||
+         workload == Workload::kFail;
 }
 
 /// Reads the text. On failure tells the line and what is wrong with it.

@@ -14,6 +14,10 @@ constexpr std::uint32_t kInterceptSint = 0;
 constexpr std::uint64_t kSectorsPerMib = 1024 * 1024 / kDiskSectorBytes;
 constexpr machine::Site kEveryPageReturned("root.every_page_returned");
 constexpr machine::Site kEveryChildPassed("root.every_child_passed");
+constexpr machine::Site kPatienceLost("root.silent_child_ended");
+/// How long a child that fails may be silent.
+constexpr std::uint64_t kPatience100ns = 100'000;
+constexpr std::uint32_t kMostRemovals = 1'000'000;
 
 void on_legacy_interrupt(const machine::InterruptFrame& frame) {
   kernel::Processor& processor = kernel::Processor::current();
@@ -135,7 +139,8 @@ Parameters Program::liar_parameters(std::uint32_t generation) const {
   // Not the seed of another child, now or later.
   constexpr std::uint64_t kSeedsApart = 0x1'0000'0000;
   Parameters parameters = parameters_;
-  parameters.workload = Workload::kLie;
+  parameters.workload = parameters_.liars_fail != 0 ? Workload::kFail : Workload::kLie;
+  parameters.removals = parameters_.liars_fail != 0 ? kMostRemovals : 0;
   parameters.child_processors = parameters_.lying_processors;
   parameters.seed += kSeedsApart * (std::uint64_t{generation} + 1);
   return parameters;
@@ -163,6 +168,9 @@ kernel::Task<> Program::run_liar(std::uint32_t place, std::uint32_t generation) 
     report(*liar, *problem);
   } else {
     liars_[place] = liar;
+    if (parameters_.liars_fail != 0) {
+      lose_patience(place).spawn();
+    }
     co_await liar->ended().wait();
     liars_[place] = nullptr;
   }
@@ -172,6 +180,18 @@ kernel::Task<> Program::run_liar(std::uint32_t place, std::uint32_t generation) 
   }
   children_.remove(*liar);
   heap().destroy(liar);
+}
+
+/// Ends a child that may never say anything again.
+kernel::Task<> Program::lose_patience(std::uint32_t place) {
+  const ChildPartition* const liar = liars_[place];
+  const std::uint64_t generation = ++patience_[place];
+  co_await kernel::sleep_for(kPatience100ns);
+  const bool is_there = liars_[place] == liar && patience_[place] == generation;
+  machine::sometimes(kPatienceLost, is_there);
+  if (is_there && liar != nullptr) {
+    liars_[place]->end(kernel::Verdict::kFailed);
+  }
 }
 
 kernel::Task<> Program::run_child(std::uint32_t number) {
@@ -210,10 +230,13 @@ std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child,
   if (const auto failure = child.create(parameters, *image, text.view())) {
     return failure;
   }
-  if (uses_disks(parameters_.workload)) {
+  if (uses_disks(parameters_.workload) || parameters.workload == Workload::kFail) {
     if (const auto failure = offer_disks(child)) {
       return failure;
     }
+  }
+  if (parameters.workload == Workload::kStream) {
+    child.bus()->take_streams(bus_receiver_.flags());
   }
   return child.start();
 }

@@ -39,6 +39,7 @@ class Program final : public kernel::Kernel, private LineOutput {
   /// One lying child after the other, as long as others work.
   kernel::Task<> run_liars(std::uint32_t place);
   kernel::Task<> run_liar(std::uint32_t place, std::uint32_t generation);
+  kernel::Task<> lose_patience(std::uint32_t place);
   void one_child_less();
   [[nodiscard]] Parameters liar_parameters(std::uint32_t generation) const;
   [[nodiscard]] std::optional<ChildPartition::Failure> prepare(ChildPartition& child,
@@ -65,6 +66,8 @@ class Program final : public kernel::Kernel, private LineOutput {
   std::uint32_t children_left_ = 0;
   /// By place; null where none is.
   std::array<ChildPartition*, kMaxLyingChildren> liars_{};
+  /// Which of a place's children is waited for.
+  std::array<std::uint64_t, kMaxLyingChildren> patience_{};
   std::uint32_t liars_left_ = 0;
   kernel::Event all_gone_;
   bool passed_ = true;

@@ -22,6 +22,10 @@ constexpr machine::Site kTriggered("child.bus.monitor_triggered");
 constexpr machine::Site kStillPending("child.bus.monitor_trigger_still_pending");
 constexpr machine::Site kMoveRefused("child.bus.move_refused");
 
+constexpr machine::Site kRefusedByRoot("child.bus.stream_refused");
+
+constexpr std::uint64_t kConnectPatience100ns = 20'000'000;
+constexpr std::uint64_t kLookAgain100ns = 500;
 constexpr std::uint16_t kOnlyFlag = 0;
 constexpr std::uint32_t kMonitorTriggers = vmbus::kMonitorGroups * vmbus::kMonitorTriggersPerGroup;
 
@@ -231,6 +235,24 @@ OfferedDevice* BusDriver::find_subchannel(const vmbus::Guid& instance, std::uint
   return nullptr;
 }
 
+kernel::Task<OfferedDevice*> BusDriver::connect_service(const vmbus::Guid& endpoint,
+                                                        const vmbus::Guid& service) {
+  const auto place = std::ranges::find(connecting_, false, &Connecting::in_use);
+  INVARIANT(place != connecting_.end());
+  *place = {.in_use = true, .refused = false, .endpoint = endpoint};
+  OfferedDevice* device = nullptr;
+  if (client_.connect_service(endpoint, service, vmbus::Guid()) == vmbus::ClientStatus::kDone) {
+    const std::uint64_t end = kernel::reference_time_100ns() + kConnectPatience100ns;
+    while (device == nullptr && !place->refused && kernel::reference_time_100ns() < end) {
+      co_await kernel::sleep_for(kLookAgain100ns);
+      device = find_subchannel(endpoint, 0);
+    }
+  }
+  machine::sometimes(kRefusedByRoot, place->refused);
+  place->in_use = false;
+  co_return device;
+}
+
 void BusDriver::listen_for_offers(kernel::Notice& notice) {
   const auto place = std::ranges::find(listeners_, nullptr);
   INVARIANT(place != listeners_.end());
@@ -300,8 +322,10 @@ void BusDriver::signal_came(std::uint32_t flag, std::uint32_t processor) {
 }
 
 void BusDriver::send_message(std::uint32_t connection_id, std::span<const std::byte> message) {
-  machine::trace(kMessageSent, machine::Track::kPartition, options_.number, connection_id,
-                 message.size());
+  machine::trace(
+      kMessageSent, machine::Track::kPartition, options_.number,
+      static_cast<std::uint64_t>(vmbus::read_object<vmbus::MessageHeader>(message)->type),
+      message.size());
   outbox_.append(kernel::make_message(hv::ConnectionId(connection_id),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }
@@ -392,6 +416,12 @@ void BusDriver::answer_gpadl(vmbus::GpadlId gpadl, bool success) {
 void BusDriver::gpadl_created(vmbus::GpadlId gpadl, bool success) { answer_gpadl(gpadl, success); }
 
 void BusDriver::gpadl_torndown(vmbus::GpadlId gpadl) { answer_gpadl(gpadl, true); }
+
+void BusDriver::service_refused(const vmbus::Guid& endpoint, const vmbus::Guid&, std::uint32_t) {
+  for (Connecting& connecting : connecting_) {
+    connecting.refused = connecting.refused || connecting.endpoint == endpoint;
+  }
+}
 
 void BusDriver::unloaded() { unloaded_.set(); }
 

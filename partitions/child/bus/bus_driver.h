@@ -97,7 +97,11 @@ class BusDriver final : public kernel::SintReceiver,
 
   /// Waits until a device of this class is there. For one task at a time.
   kernel::Task<OfferedDevice*> wait_for(const vmbus::Guid& type);
-  /// A device's sub-channel that is there now; null if it is not.
+  /// Asks for a stream to a service. Null if nobody takes it, or if nothing is heard for long: a
+  /// root before 4.1 does not say so.
+  kernel::Task<OfferedDevice*> connect_service(const vmbus::Guid& endpoint,
+                                               const vmbus::Guid& service);
+  /// A device, with index 0, or its sub-channel, if it is there now; null if it is not.
   [[nodiscard]] OfferedDevice* find_subchannel(const vmbus::Guid& instance, std::uint16_t index);
   /// Gives notice of each offer.
   void listen_for_offers(kernel::Notice& notice);
@@ -129,6 +133,13 @@ class BusDriver final : public kernel::SintReceiver,
     std::uint32_t target_vp = 0;
   };
   static constexpr std::size_t kMostListeners = 4;
+  static constexpr std::size_t kMostConnecting = 4;
+  /// A stream that was asked for.
+  struct Connecting {
+    bool in_use = false;
+    bool refused = false;
+    vmbus::Guid endpoint;
+  };
 
   void signal_came(std::uint32_t flag, std::uint32_t processor) override;
   kernel::Task<> start_processors();
@@ -144,9 +155,10 @@ class BusDriver final : public kernel::SintReceiver,
   void gpadl_created(vmbus::GpadlId gpadl, bool success) override;
   void gpadl_torndown(vmbus::GpadlId gpadl) override;
   void unloaded() override;
+  void service_refused(const vmbus::Guid& endpoint, const vmbus::Guid& service,
+                       std::uint32_t status) override;
   // Nobody here asks for what these answer.
   void reserved_closed(vmbus::ChannelId) override {}
-  void service_refused(const vmbus::Guid&, const vmbus::Guid&, std::uint32_t) override {}
   void connection_modified(bool) override {}
   void paused() override {}
 
@@ -181,6 +193,7 @@ class BusDriver final : public kernel::SintReceiver,
   kernel::Event unloaded_;
   kernel::Notice something_offered_;
   std::array<kernel::Notice*, kMostListeners> listeners_{};
+  std::array<Connecting, kMostConnecting> connecting_{};
 };
 
 }  // namespace child

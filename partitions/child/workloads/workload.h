@@ -18,6 +18,10 @@ class Program;
 [[nodiscard]] kernel::Task<bool> storage_workload(Program& program);
 /// Lies to the hypervisor and to the root.
 [[nodiscard]] kernel::Task<bool> lie(Program& program);
+/// Connects to services of the root, talks to them, and ends it in several ways.
+[[nodiscard]] kernel::Task<bool> stream(Program& program);
+/// Uses a disk until it fails: falls silent, is busy for ever, crashes or leaves.
+[[nodiscard]] kernel::Task<bool> fail(Program& program);
 /// Opens and closes a disk that comes and goes.
 [[nodiscard]] kernel::Task<bool> plug(Program& program);
 

@@ -18,6 +18,8 @@ class ChannelOwner {
   /// Its client was granted `count` sub-channels: they are offered as make_subchannel() makes them,
   /// and end with the channel.
   virtual void offer_subchannels(std::size_t channel, std::uint16_t count) = 0;
+  /// It wants to be taken away for good.
+  virtual void end_channel(std::size_t channel) = 0;
 
  protected:
   ~ChannelOwner() = default;
@@ -44,6 +46,8 @@ class BusDevice : public SignalReceiver {
   virtual void close() = 0;
   /// The device behind its sub-channel of this index, from 1 on; null if it has none.
   [[nodiscard]] virtual BusDevice* make_subchannel(std::uint16_t index) = 0;
+  /// Whether it goes when its client has closed it, or has left without opening it.
+  [[nodiscard]] virtual bool is_for_one_opening() const { return false; }
   /// Frees the device itself. It is closed.
   virtual void destroy() = 0;
 

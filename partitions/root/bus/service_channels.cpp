@@ -98,6 +98,10 @@ void VmbusService::offer_subchannels(std::size_t index, std::uint16_t count) {
   }
 }
 
+void VmbusService::end_channel(std::size_t index) {
+  take_away(channels_[index].offer, true).spawn();
+}
+
 void VmbusService::begin_removals(std::uint32_t count, bool subchannels_only) {
   removes_ = true;
   remove_at_times(count, subchannels_only).spawn();
@@ -294,6 +298,9 @@ void VmbusService::device_closed(std::size_t index) {
   channel.closed.set();
   if (!channel.leaving) {
     server_.close_complete(channel.offer);
+    if (channel.device->is_for_one_opening()) {
+      end_channel(index);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "machine/testing.h"
 #include "partitions/kernel/posting.h"
+#include "partitions/root/streams/stream_device.h"
 #include "vmbus/gpa_range.h"
 
 namespace root {
@@ -94,7 +95,10 @@ void VmbusService::send_message(std::uint32_t target_vp, std::span<const std::by
 }
 
 void VmbusService::append(std::span<const std::byte> message) {
-  machine::trace(kMessageSent, machine::Track::kPartition, child_.number, 0, message.size());
+  machine::trace(
+      kMessageSent, machine::Track::kPartition, child_.number,
+      static_cast<std::uint64_t>(vmbus::read_object<vmbus::MessageHeader>(message)->type),
+      message.size());
   outbox_.append(kernel::make_message(ports_.connection(kMessageUse),
                                       hv::MessageType{vmbus::kVmbusMessageType}, message));
 }
@@ -119,8 +123,14 @@ bool VmbusService::change_monitor_pages(const vmbus::MonitorPages& pages) {
   return true;
 }
 
-/// No device here is a service that takes streams.
 void VmbusService::tl_connect(const vmbus::TlConnect& request) {
+  if (stream_flags_ != nullptr && is_stream_service(request.service)) {
+    auto* const device =
+        kernel_.heap().create<StreamDevice>(kernel_, request.service, request.endpoint);
+    if (attach(*device, *stream_flags_, kNoChannel) != hv::Status::kNoResources) {
+      return;
+    }
+  }
   static_cast<void>(server_.refuse_tl_connect(request.endpoint, request.service,
                                               vmbus::kStatusConnectionRefused));
 }
@@ -132,7 +142,14 @@ void VmbusService::contact(const vmbus::Contact& contact) {
                                    : vmbus::ContactState::kUnknownFailure);
 }
 
-void VmbusService::disconnected() { monitors_.use_page(std::nullopt); }
+void VmbusService::disconnected() {
+  monitors_.use_page(std::nullopt);
+  for (std::size_t index = 0; index < channels_.size(); ++index) {
+    if (channels_[index].device != nullptr && channels_[index].device->is_for_one_opening()) {
+      end_channel(index);
+    }
+  }
+}
 
 void VmbusService::gpadl(vmbus::OfferId offer, const vmbus::Gpadl& gpadl) {
   std::span<const std::uint64_t> values = gpadl.values;

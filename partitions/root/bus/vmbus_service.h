@@ -42,6 +42,8 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] hv::Status open();
   /// Offers a device and takes it over, whatever the outcome.
   [[nodiscard]] hv::Status add(BusDevice& device, EventFlags& flags);
+  /// Streams to the services of partitions/root/streams are taken.
+  void take_streams(EventFlags& flags) { stream_flags_ = &flags; }
   /// From now on takes a channel away at times, `count` times in all, and offers it again: any, or
   /// only sub-channels.
   void begin_removals(std::uint32_t count, bool subchannels_only);
@@ -110,6 +112,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
 
   void device_closed(std::size_t index) override;
   void offer_subchannels(std::size_t index, std::uint16_t count) override;
+  void end_channel(std::size_t index) override;
 
   // The life of the channels: service_channels.cpp.
   [[nodiscard]] hv::Status attach(BusDevice& device, EventFlags& flags, std::size_t primary);
@@ -141,6 +144,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   VmbusChild child_;
   kernel::Outbox outbox_;
   MonitorScanner monitors_;
+  EventFlags* stream_flags_ = nullptr;
   std::uint32_t message_vp_ = vmbus::kNoTargetVp;
   std::uint32_t message_sint_ = vmbus::kVmbusSint;
   NoGpadlStorage no_gpadls_;
