@@ -20,7 +20,6 @@ constexpr machine::Site kSignalElsewhere("child.bus.signal_at_another_processor_
 constexpr machine::Site kSignalAfterMove("child.bus.signal_at_the_processor_moved_to");
 constexpr machine::Site kTriggered("child.bus.monitor_triggered");
 constexpr machine::Site kStillPending("child.bus.monitor_trigger_still_pending");
-constexpr machine::Site kMoveRefused("child.bus.move_refused");
 
 constexpr machine::Site kRefusedByRoot("child.bus.stream_refused");
 
@@ -269,7 +268,6 @@ kernel::Task<bool> BusDriver::move(OfferedDevice& device, std::uint32_t target_v
   // From here on they may come there, and until the root has moved them to the old one.
   channel.targets |= 1ull << target_vp;
   if (client_.modify(device.channel, target_vp) != vmbus::ClientStatus::kDone) {
-    machine::sometimes(kMoveRefused, true);
     co_return false;
   }
   if (vmbus::has_modify_response(client_.version())) {
