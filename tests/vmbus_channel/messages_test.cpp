@@ -1,10 +1,13 @@
 // The wire, byte by byte, where a struct could silently be wrong.
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "vmbus/protocol/bytes.h"
 #include "vmbus/protocol/guid.h"
 #include "vmbus/protocol/messages.h"
+#include "vmbus/protocol/monitor_page.h"
 #include "vmbus/protocol/version.h"
+#include "vmbus/stream/stream_protocol.h"
 #include "vmbus/vmbus.h"
 
 using namespace vmbus;
@@ -65,4 +68,34 @@ TEST_CASE("versions are tried newest first and bring what they brought", "[vmbus
 TEST_CASE("the connection of a channel names its id and the SINT", "[vmbus][protocol]") {
   CHECK(signal_connection(ChannelId(1)) == 0x2001);
   CHECK(signal_connection(ChannelId(2047)) == 0x27FF);
+}
+
+TEST_CASE("a trigger has a bit, a latency and parameters of its own in the monitor page",
+          "[vmbus][protocol][monitor]") {
+  const MonitorTrigger first(0);
+  CHECK(first.bit() == 1u);
+  CHECK(first.pending_offset() == 0x8u);
+  CHECK(first.latency_offset() == 0x240u);
+  CHECK(first.parameter_offset() == 0x440u);
+  const MonitorTrigger last(127);
+  CHECK(last.bit() == 0x8000'0000u);
+  CHECK(last.pending_offset() == 0x20u);
+  CHECK(last.latency_offset() == 0x340u - sizeof(std::uint16_t));
+  CHECK(last.parameter_offset() == 0x840u - sizeof(MonitorParameter));
+  std::set<std::uint64_t> places;
+  for (std::uint32_t id = 0; id < kMonitorGroups * kMonitorTriggersPerGroup; ++id) {
+    const MonitorTrigger trigger(static_cast<std::uint8_t>(id));
+    CHECK(places.insert(trigger.pending_offset() << 32 | trigger.bit()).second);
+  }
+  // What a peer may say is out of range does not leave the page.
+  CHECK(MonitorTrigger(255).latency_offset() < 0x340u);
+}
+
+TEST_CASE("a port is a service's GUID, and no other GUID is one", "[vmbus][protocol][stream]") {
+  CHECK(guid_of_port(7) == guid("00000007-facb-11e6-bd58-64006a7986d3"));
+  CHECK(guid_of_port(0xFFFFFFFF).data1 == 0xFFFFFFFF);
+  CHECK(is_port(guid_of_port(0)));
+  CHECK_FALSE(is_port(kScsiInterface));
+  CHECK_FALSE(is_port(Guid()));
+  CHECK_FALSE(is_port(guid("00000007-facb-11e6-bd58-64006a7986d4")));
 }
