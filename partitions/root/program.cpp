@@ -235,7 +235,7 @@ std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child,
       return failure;
     }
   }
-  if (parameters.workload == Workload::kStream) {
+  if (parameters.workload == Workload::kStream || parameters.workload == Workload::kLie) {
     child.bus()->take_streams(bus_receiver_.flags());
   }
   return child.start();

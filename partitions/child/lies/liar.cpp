@@ -6,6 +6,8 @@
 #include "machine/invariant.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
+#include "vmbus/protocol/messages.h"
+#include "vmbus/stream/stream_protocol.h"
 
 namespace child {
 
@@ -207,6 +209,14 @@ void Liar::post_message() {
   // As a message of the bus: its type, then nothing.
   words[0] = static_cast<std::uint32_t>(source_.below(30));
   words[1] = 0;
+  if (words[0] == static_cast<std::uint32_t>(vmbus::MessageType::kTlConnectRequest) &&
+      source_.one_in(2)) {
+    // A service that there is.
+    const vmbus::Guid service =
+        vmbus::guid_of_port(source_.one_in(2) ? vmbus::kEchoPort : vmbus::kShortEchoPort);
+    __builtin_memcpy(&words[offsetof(vmbus::TlConnectRequest, service) / sizeof(words[0])],
+                     &service, sizeof(service));
+  }
   static_assert(sizeof(words) == sizeof(message.payload));
   message.payload = std::bit_cast<decltype(message.payload)>(words);
   machine::write_memory(machine::Gpa(pages_[0]), std::as_bytes(std::span(&message, 1)));
