@@ -462,8 +462,8 @@ std::expected<Scenario, ScenarioError> parse_scenario(std::string_view text,
         file, 0, "", fmt::format("is larger than {} bytes: no scenario", kMaxScenarioBytes)});
   }
   if (const std::optional<std::uint32_t> line = find_stray_character(text)) {
-    return std::unexpected(ScenarioError{
-        file, *line, "", "is not TOML: a character beyond ASCII outside of strings and comments"});
+    return std::unexpected(
+        ScenarioError{file, *line, "", "is not TOML: a character beyond ASCII where none may be"});
   }
   const toml::parse_result parsed = toml::parse(text, file);
   if (!parsed) {

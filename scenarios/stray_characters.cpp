@@ -20,7 +20,10 @@ std::string_view delimiter_at(std::string_view text, std::size_t at) {
   return {};
 }
 
-/// Behind the string or the comment that begins at `at`, or at the end of the text.
+bool is_beyond_ascii(char character) { return static_cast<unsigned char>(character) > 0x7F; }
+
+/// Behind the string that begins at `at`, or at the end of the text; or at a character behind a
+/// backslash and the blanks that it takes away, of which the parser asks whether it is one, too.
 std::size_t end_of_string(std::string_view text, std::size_t at, std::string_view delimiter) {
   const bool has_escapes = delimiter.front() == '"';
   at += delimiter.size();
@@ -31,7 +34,16 @@ std::size_t end_of_string(std::string_view text, std::size_t at, std::string_vie
     if (delimiter.size() == 1 && text[at] == '\n') {
       return at;  // it was not closed: what follows is a line as any other
     }
-    at += has_escapes && text[at] == '\\' ? 2 : 1;
+    if (!has_escapes || text[at] != '\\') {
+      ++at;
+      continue;
+    }
+    const std::string_view blanks = delimiter.size() == 1 ? " \t" : " \t\r\n";
+    const std::size_t next = std::min(text.find_first_not_of(blanks, at + 1), text.size());
+    if (next < text.size() && is_beyond_ascii(text[next])) {
+      return next;
+    }
+    at = next == at + 1 ? at + 2 : next;
   }
   return text.size();
 }
@@ -47,7 +59,7 @@ std::optional<std::uint32_t> find_stray_character(std::string_view text) {
       at = end_of_string(text, at, delimiter);
     } else if (text[at] == '#') {
       at = std::min(text.find('\n', at), text.size());
-    } else if (static_cast<unsigned char>(text[at]) > 0x7F) {
+    } else if (is_beyond_ascii(text[at])) {
       return 1 + static_cast<std::uint32_t>(std::ranges::count(text.substr(0, at), '\n'));
     } else {
       ++at;

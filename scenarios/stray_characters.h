@@ -1,6 +1,6 @@
 // Where a TOML text has what no TOML text may have: a byte beyond ASCII outside of strings and
-// comments. Looked for before toml++ 3.0 parses, whose test for white space is undefined for most
-// of them.
+// comments, or behind a backslash. Looked for before toml++ 3.0 parses, whose test for white space
+// is undefined for most of them.
 #pragma once
 
 #include <cstdint>
