@@ -58,7 +58,7 @@ class Parent {
   [[nodiscard]] bool names_root() const {
     return named() == hv::kPartitionIdSelf || named() == kRoot;
   }
-  void count_pages(CallCode code, hv::HypercallResult result);
+  void count_pages(HypercallControl control, hv::HypercallResult result);
   void scribble();
   void delete_children();
   void delete_child(PartitionId id);
@@ -119,7 +119,7 @@ void Parent::make_call() {
     result = hv::HypercallResult(machine::hypercall(kHypercallPage, control.value(),
                                                     kCallInput.value(), kCallOutput.value()));
   }
-  count_pages(entry->description.code, result);
+  count_pages(control, result);
 }
 
 /// Legal as to the call, more often than not.
@@ -197,14 +197,18 @@ bool Parent::ends_root(CallCode code) const {
   }
 }
 
-void Parent::count_pages(CallCode code, hv::HypercallResult result) {
+void Parent::count_pages(HypercallControl control, hv::HypercallResult result) {
   if (names_root()) {
     return;
   }
+  // What was complete before the call counts as completed by it.
+  const std::uint32_t start = control.rep_start();
+  const std::uint32_t pages = std::max(result.reps_completed(), start) - start;
+  const CallCode code{static_cast<std::uint16_t>(control.value())};
   if (code == CallCode::kDepositMemory) {
-    deposited_ += result.reps_completed();
+    deposited_ += pages;
   } else if (code == CallCode::kWithdrawMemory) {
-    deposited_ -= result.reps_completed();
+    deposited_ -= pages;
   }
 }
 
