@@ -146,6 +146,19 @@ TEST_CASE("a disabled feature takes its bit away, and no other", "[hv][cpuid]") 
   }
 }
 
+TEST_CASE("a disabled feature is hidden in its subleaf, or in each if there is only one",
+          "[hv][cpuid]") {
+  const machine::CpuidResult all{~0u, ~0u, ~0u, ~0u};
+  for (const hv::FeatureBit& bit : hv::feature_bits()) {
+    INFO(static_cast<unsigned>(bit.feature));
+    hv::ProcessorFeatureBanks disabled;
+    disabled.add(bit.feature);
+    machine::CpuidResult other = all;
+    hv::hide_features(disabled, bit.leaf, bit.subleaf + 5, other);
+    CHECK(hv::shows(other, bit) == (bit.leaf == 7 || bit.leaf == 0xD));
+  }
+}
+
 TEST_CASE("a socket has as many processors as the parent says", "[hv][cpuid]") {
   hv::CpuidSubject subject = child();
   subject.processors_per_socket = 2;

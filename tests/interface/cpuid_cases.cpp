@@ -1,6 +1,7 @@
 // CPUID leaves as the root and children see them, and GetVpCpuidValues (TLFS "Feature and Interface
 // Discovery").
 #include <array>
+#include <cstring>
 
 #include "machine/machine.h"
 #include "tests/hv/test_kernel.h"
@@ -147,6 +148,21 @@ hv::HypercallResult values_of(PartitionId id, std::uint32_t vp, std::uint32_t fl
   return call(HypercallControl(kCode), input, std::span<const hv::CpuidLeaf>(leaves));
 }
 
+/// Answers all of EAX of a leaf, in a subleaf or in each.
+void register_eax(PartitionId id, std::uint32_t leaf, std::uint32_t eax, bool only_subleaf_1) {
+  hv::CpuidResultParameters answer;
+  answer.leaf = leaf;
+  answer.subleaf = only_subleaf_1 ? 1 : 0;
+  answer.subleaf_specific = only_subleaf_1 ? 1 : 0;
+  answer.always_override = 1;
+  answer.eax = eax;
+  answer.eax_mask = ~0u;
+  hv::InterceptResultInput input{id, hv::VpIndex{0}, hv::InterceptType::kX64Cpuid, {}, 0};
+  std::memcpy(input.parameters.data(), &answer, sizeof(answer));
+  GUEST_CHECK(call(HypercallControl(CallCode::kRegisterInterceptResult), input).status() ==
+              Status::kSuccess);
+}
+
 constexpr CallCase kCalls[] = {
     {kCode, "two leaves: one of the processor, one of the hypervisor", Status::kSuccess,
      [] {
@@ -165,6 +181,21 @@ constexpr CallCase kCalls[] = {
        const auto answers = output<std::array<hv::CpuidValues, 2>>();
        GUEST_CHECK(answers[0].eax == cpuid(kOne, 0).eax);
        return result.status();
+     }},
+    {kCode, "what the parent registered, for those who ask for it", Status::kSuccess,
+     [] {
+       const PartitionId id = partition_without_sse42();
+       register_eax(id, kOne, 0x1111, false);
+       register_eax(id, kOne, 0x2222, true);
+       register_eax(id, 2, 0x3333, false);
+       GUEST_CHECK(values_of(id, 0, 0, kOne).status() == Status::kSuccess);
+       GUEST_CHECK(output<hv::CpuidValues>().eax == cpuid(kOne, 0).eax);
+       const Status status =
+           values_of(id, 0, hv::GetVpCpuidValuesInput::kApplyRegistered, kOne).status();
+       const auto answers = output<std::array<hv::CpuidValues, 2>>();
+       GUEST_CHECK(answers[0].eax == 0x1111 && (answers[0].ecx & kSse42) == 0);
+       GUEST_CHECK(answers[1].ebx == hv::kVendorEbx && answers[1].eax > 0x3333);
+       return status;
      }},
     {kCode, "a flag that does not exist", Status::kInvalidParameter,
      [] { return values_of(partition_without_sse42(), 0, 4, kOne).status(); }},

@@ -217,6 +217,9 @@ constexpr CallCase kConnect[] = {
     {CallCode::kConnectPort, "a doorbell for a value wider than its size",
      Status::kInvalidParameter,
      [] { return connect_doorbell(0xF000'0000, 0x100, ConnectionInfo::kDoorbellByte); }},
+    {CallCode::kConnectPort, "a reserved field of the connection's information",
+     Status::kInvalidParameter,
+     [] { return connect_with([](hv::ConnectPortInput& input) { input.info.reserved = 1; }); }},
     {CallCode::kConnectPort, "an id of 25 bits", Status::kInvalidConnectionId,
      [] {
        return connect_with(

@@ -347,6 +347,14 @@ constexpr CallCase kCases[] = {
        GUEST_CHECK(machine::load_u64(kOutputPage) == 0x3344'5566);
        return status;
      }},
+    {CallCode::kMmioRead, "as many bytes as there can be, the last of a page", Status::kSuccess,
+     [] {
+       constexpr std::uint32_t kMost = 64;
+       machine::store_u64(kSomewhere + (machine::kPageSize - 8), 0x1122'3344'5566'7788);
+       const Status status = mmio_read(kSomewhere + (machine::kPageSize - kMost), kMost);
+       GUEST_CHECK(machine::load_u64(kOutputPage + (kMost - 8)) == 0x1122'3344'5566'7788);
+       return status;
+     }},
     {CallCode::kMmioRead, "more bytes than there can be", Status::kInvalidParameter,
      [] { return mmio_read(kSomewhere, 65); }},
     {CallCode::kMmioRead, "no bytes", Status::kInvalidParameter,

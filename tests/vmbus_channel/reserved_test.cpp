@@ -194,7 +194,11 @@ TEST_CASE("a client opens and closes a reserved channel", "[vmbus][client][reser
   f.clear();
   CHECK(f.client.open_reserved(ChannelId(1), {.ring_gpadl = ring, .downstream_page_offset = 4},
                                7) == ClientStatus::kDone);
-  CHECK(f.notifier.sent[0].as<OpenReservedChannel>().target_sint == 7);
+  const auto asked = f.notifier.sent[0].as<OpenReservedChannel>();
+  CHECK(asked.channel_id == 1);
+  CHECK(asked.ring_gpadl_id == ring.value());
+  CHECK(asked.downstream_page_offset == 4);
+  CHECK(asked.target_sint == 7);
   CHECK(f.client.close_reserved(ChannelId(1), 0, 7) == ClientStatus::kWrongState);
   OpenChannelResult result;
   result.channel_id = 1;

@@ -62,6 +62,20 @@ TEST_CASE("both ends trace the same of a packet that arrives unaltered", "[vmbus
       CHECK(sent(packet) == received(packet));
       const auto& traces = seam_record::record().traces;
       CHECK(traces[traces.size() - 2].b == traces.back().b);
+      CHECK(traces.back().b == header_bytes + (payload_bytes + 7) / 8 * 8);
+    }
+  }
+}
+
+TEST_CASE("a sent packet is traced as another if any of its bytes is", "[vmbus][trace]") {
+  seam_record::clear();
+  for (std::size_t payload_bytes = 1; payload_bytes < 20; ++payload_bytes) {
+    Packet packet = some_packet(0, payload_bytes);
+    const std::uint64_t traced = sent(packet);
+    for (std::byte& place : packet.payload) {
+      place ^= std::byte{1};
+      CHECK(sent(packet) != traced);
+      place ^= std::byte{1};
     }
   }
 }

@@ -56,6 +56,7 @@ TEST_CASE("a transfer that leaves the medium is refused, wherever it wraps", "[v
   };
   check_fails(read(999, 2), kSenseAddressOutOfRange);
   check_fails(read(1000, 1), kSenseAddressOutOfRange);
+  check_fails(read(1000, 0), kSenseAddressOutOfRange);  // not even nothing
   check_fails(read(0xFFFFFFFF, 1), kSenseAddressOutOfRange);
   check_fails(read(~std::uint64_t{0}, 2), kSenseAddressOutOfRange);
   check_fails(read(0, 1001), kSenseAddressOutOfRange);
