@@ -118,6 +118,8 @@ ReadResult read_synic(const MsrAccess& access) {
   return access.vp.synic.read(access.msr);
 }
 
+namespace {
+
 /// Puts the page that a SynIC register places there; any other register asks for none.
 Status place_synic_page(const MsrAccess& access, std::uint64_t value) {
   const VpPages& pages = access.vp.pages;
@@ -136,6 +138,8 @@ Status place_synic_page(const MsrAccess& access, std::uint64_t value) {
       return Status::kSuccess;
   }
 }
+
+}  // namespace
 
 /// The page first: without memory for its place nothing changes.
 WriteResult write_synic(const MsrAccess& access, std::uint64_t value) {

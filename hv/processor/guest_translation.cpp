@@ -13,8 +13,6 @@
 namespace hv {
 namespace {
 
-namespace x86 = machine::x86;
-
 constexpr std::uint32_t kCpuidAddressSizes = 0x8000'0008;
 constexpr std::uint64_t kRflagsAc = 1u << 18;
 constexpr std::uint8_t kUserLevel = 3;

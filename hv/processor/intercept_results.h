@@ -69,7 +69,7 @@ class InterceptResults {
   template <class List, class Answer, class Same>
   static bool put(List& list, std::size_t& count, const Answer& answer, const Same& same) {
     const auto end = list.begin() + static_cast<std::ptrdiff_t>(count);
-    const auto found = std::find_if(list.begin(), end, same);
+    auto* const found = std::find_if(list.begin(), end, same);
     if (found != end) {
       *found = answer;
       return true;

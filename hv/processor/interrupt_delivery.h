@@ -23,7 +23,7 @@ class VirtualProcessor;
 [[nodiscard]] bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now);
 
 /// Requests the interrupts of SINTs. Under the VP's lock.
-void request_sints(VirtualProcessor& vp, SintSet sints);
+void request_sints(VirtualProcessor& vp, SintSet requested);
 /// Offers queued messages to the empty slots. Under the VP's lock.
 void deliver_messages(VirtualProcessor& vp);
 

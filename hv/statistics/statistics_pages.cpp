@@ -91,7 +91,7 @@ StatisticsMapping* add_records(Partition& mapper) {
   page->place = *place;
   page->next = mapper.statistics_records;
   mapper.statistics_records = page;
-  return &page->mappings[0];
+  return page->mappings.data();
 }
 
 /// Where the counters of an object are brought up to date for the first time.

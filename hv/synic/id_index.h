@@ -138,11 +138,13 @@ class IdIndex {
   std::uint32_t count_ = 0;
   std::uint32_t bucket_count_ = kOwnBuckets;
   std::uint32_t page_count_ = 0;
+  // NOLINTBEGIN(readability-identifier-naming): no less private than the others
   union {
     /// While there is no page.
     std::array<T*, kOwnBuckets> own_{};
     std::array<Page*, kMaxPages> pages_;
   };
+  // NOLINTEND(readability-identifier-naming)
 };
 
 }  // namespace hv

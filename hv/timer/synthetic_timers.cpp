@@ -78,7 +78,7 @@ void SyntheticTimers::evaluate(Timer& timer, std::uint64_t now) {
   if (!has_target) {
     timer.config.value &= ~TimerConfig::kEnable;
   }
-  const bool never = timer.config.periodic() && timer.count > kLongestTimerPeriod_100ns;
+  const bool never = timer.config.periodic() && timer.count > kLongestTimerPeriod100ns;
   timer.armed = timer.config.enabled() && timer.count != 0 && !never;
   if (timer.armed) {
     timer.due = timer.config.periodic() ? now + timer.count : timer.count;

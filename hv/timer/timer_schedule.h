@@ -10,12 +10,12 @@
 namespace hv {
 
 /// A timer does not signal more often, whatever its period: its processor has more to do. 10 us.
-inline constexpr std::uint64_t kShortestTimerInterval_100ns = 100;
+inline constexpr std::uint64_t kShortestTimerInterval100ns = 100;
 /// One that is so many periods late drops what it missed but for half of them.
 inline constexpr unsigned kPeriodsDroppedShift = 4;
 inline constexpr unsigned kPeriodsKeptShift = 3;
 /// A longer period, of 29,000 years, never ends.
-inline constexpr std::uint64_t kLongestTimerPeriod_100ns = (1ull << 63) - 1;
+inline constexpr std::uint64_t kLongestTimerPeriod100ns = (1ull << 63) - 1;
 
 /// 64-bit words of the processor.
 struct TimerWords {
@@ -63,7 +63,7 @@ template <class Arithmetic, class Condition, class Word = typename Arithmetic::W
   const Word half = period - A::shift_right(period, 1);
   const auto too_close = A::both(lazy, A::below(in_step - now, half));
   const Word due_again = A::select(too_close, in_step + period, in_step);
-  const Word shortest = A::number(kShortestTimerInterval_100ns);
+  const Word shortest = A::number(kShortestTimerInterval100ns);
   const Word gap = A::select(A::below(half, shortest), shortest, half);
   const auto too_soon =
       A::either(is_reached<A, Word>(due_again, now), A::below(due_again - now, gap));

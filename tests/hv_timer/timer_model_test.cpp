@@ -79,7 +79,7 @@ struct Reference {
       return;
     }
     RC_ASSERT(signals <= (now - started) / count);
-    RC_ASSERT(signals == 1 || now - last_signal >= hv::kShortestTimerInterval_100ns);
+    RC_ASSERT(signals == 1 || now - last_signal >= hv::kShortestTimerInterval100ns);
     last_signal = now;
   }
 };
@@ -138,8 +138,8 @@ TEST_CASE("a periodic timer of any period leaves its processor time", "[hv][time
       REQUIRE_FALSE(fixture.timers.expire(now));
       ++count;
     }
-    CHECK(count <= 100'000 / hv::kShortestTimerInterval_100ns + 1);
-    CHECK(count >= 100'000 / hv::kShortestTimerInterval_100ns - 1);
+    CHECK(count <= 100'000 / hv::kShortestTimerInterval100ns + 1);
+    CHECK(count >= 100'000 / hv::kShortestTimerInterval100ns - 1);
     CHECK(fixture.enabled());
   }
 }

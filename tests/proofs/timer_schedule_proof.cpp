@@ -46,7 +46,7 @@ struct Expiring {
     current = &solver;
     // It has just expired: its due time is reached. And the period is one that ends.
     solver.add(hv::is_reached<BitVectors>(due, now));
-    solver.add(period != 0 && z3::ule(period, number_of(hv::kLongestTimerPeriod_100ns)));
+    solver.add(period != 0 && z3::ule(period, number_of(hv::kLongestTimerPeriod100ns)));
   }
   ~Expiring() { current = nullptr; }
   Expiring(const Expiring&) = delete;
@@ -92,7 +92,7 @@ TEST_CASE("after it expired, a periodic timer signals later, but within half of 
   const auto next = timer.next();
   // So expiring comes to an end, and the processor runs between two signals.
   const z3::expr distance = next.signal_at - timer.now;
-  CHECK(timer.holds(z3::uge(distance, number_of(hv::kShortestTimerInterval_100ns))));
+  CHECK(timer.holds(z3::uge(distance, number_of(hv::kShortestTimerInterval100ns))));
   CHECK(timer.holds(z3::implies(z3::ult(timer.period, number_of(1ull << 61)),
                                 z3::ult(distance, number_of(1ull << 63)))));
 }
@@ -115,7 +115,7 @@ TEST_CASE("a timer that keeps up is due a period later, and signals then", "[pro
   const z3::expr ahead = timer.due + timer.period - timer.now;
   const z3::expr half = timer.period - z3::lshr(timer.period, number_of(1));
   CHECK(timer.holds(z3::implies(
-      z3::uge(ahead, half) && z3::uge(ahead, number_of(hv::kShortestTimerInterval_100ns)),
+      z3::uge(ahead, half) && z3::uge(ahead, number_of(hv::kShortestTimerInterval100ns)),
       next.signal_at == timer.due + timer.period)));
 }
 

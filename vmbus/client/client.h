@@ -193,7 +193,7 @@ class Client {
   void send_contact();
   void try_next_version();
   void forget_everything();
-  void handle_version_response(std::span<const std::byte> message);
+  void handle_version_response(std::span<const std::byte> bytes);
   void handle_all_offers_delivered();
   void handle_unload_response();
   void dispatch_connected(MessageType type, std::span<const std::byte> message);

@@ -254,13 +254,13 @@ void Liar::access_msr() {
     return;
   }
   if (source_.one_in(2)) {
-    static_cast<void>(machine::try_read_msr(msr));
+    [[maybe_unused]] const auto found = machine::try_read_msr(msr);
     return;
   }
   const std::uint64_t value = any_word();
   if (!starts_or_resets_processors(msr, value) && !locks_hypercall_page(msr, value)) {
     keep_registers();
-    static_cast<void>(machine::try_write_msr(msr, value));
+    [[maybe_unused]] const auto written = machine::try_write_msr(msr, value);
     restore_registers();
   }
 }
@@ -308,7 +308,7 @@ void Liar::keep_registers() {
 
 void Liar::restore_registers() {
   for (const KeptMsr& kept : kept_) {
-    static_cast<void>(machine::try_write_msr(kept.number, kept.value));
+    [[maybe_unused]] const auto written = machine::try_write_msr(kept.number, kept.value);
   }
 }
 
