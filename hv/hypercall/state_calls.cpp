@@ -81,7 +81,9 @@ Status with_page(CallContext& context, bool write, Action action) {
     return Status::kInvalidParameter;
   }
   const std::optional<GpaMapping> mapping = space.lookup(gpn);
-  if (!mapping || !(write ? mapping->rights.can_write() : mapping->rights.can_read())) {
+  // What is not cached is no memory, but a device's.
+  if (!mapping || mapping->caching != GpaCaching::kWriteBack ||
+      !(write ? mapping->rights.can_write() : mapping->rights.can_read())) {
     return Status::kOperationDenied;
   }
   const Status status = action(machine::Spa(mapping->page));

@@ -22,6 +22,8 @@ using machine::Gpa;
 namespace x86 = machine::x86;
 
 constexpr Gpa kPage{kFree};
+/// The root's, where no memory is.
+constexpr Gpn kDevice{0xF'0000};
 constexpr std::uint64_t kLegacyStates = x86::kXcr0X87 | x86::kXcr0Sse;
 constexpr std::uint32_t kTimerQwords = sizeof(SyntheticTimersState) / 8;
 
@@ -208,6 +210,8 @@ constexpr CallCase kGetCases[] = {
        GUEST_CHECK(deposit(id, {kSpare}).status() == Status::kSuccess);
        return get(state_of(id, VpStateType::kLocalApic), kSpare);
      }},
+    {CallCode::kGetVpState, "a page of a device", Status::kOperationDenied,
+     [] { return get(state_of(with_vp(), VpStateType::kLocalApic), kDevice); }},
     {CallCode::kGetVpState, "timers, with an answer that crosses a page", Status::kInvalidAlignment,
      [] {
        const VpStateInput input = state_of(with_vp(), VpStateType::kSyntheticTimers);
@@ -394,6 +398,8 @@ constexpr CallCase kSetCases[] = {
        GUEST_CHECK(deposit(id, {kSpare}).status() == Status::kSuccess);
        return set(state_of(id, VpStateType::kMessagePage), kSpare);
      }},
+    {CallCode::kSetVpState, "a page of a device", Status::kOperationDenied,
+     [] { return set(state_of(with_vp(), VpStateType::kMessagePage), kDevice); }},
     {CallCode::kSetVpState, "a VP that there is not", Status::kInvalidVpIndex,
      [] { return set_timers(active_partition(), {}); }},
     {CallCode::kSetVpState, "a finalized partition", Status::kInvalidPartitionState,
