@@ -68,7 +68,8 @@ for target in "${targets[@]}"; do
   # Only what reaches code that the rest does not, the shortest input that does, and what broke
   # something once (found-*).
   mkdir "$work.kept"
-  if "$program" "${options[@]}" -merge=1 "$work.kept" "$corpus" "$work" >"$log.merge" 2>&1; then
+  if "$program" "${options[@]}" -set_cover_merge=1 -use_counters=0 "$work.kept" "$corpus" "$work" \
+    >"$log.merge" 2>&1; then
     find "$corpus" -type f ! -name 'found-*' -delete
     find "$work.kept" -type f -exec mv -t "$corpus" {} +
   else
