@@ -5,36 +5,16 @@
 
 namespace hv {
 
-CallContext::CallContext(LogicalProcessor& its_processor, VirtualProcessor& its_vp,
-                         const CallDescription& its_description, const DecodedCall& its_call,
-                         machine::Gpa its_input, machine::Gpa its_output)
-    : processor(its_processor),
-      hypervisor(its_processor.hypervisor()),
-      vp(its_vp),
-      caller(its_vp.partition),
-      description(its_description),
-      call(its_call),
-      input_gpa(its_input),
-      output_gpa(its_output) {}
-
 bool CallContext::fetch_header() {
   INVARIANT(elements_offset() <= header_.size());
   const std::span<std::byte> whole = std::span(header_).first(elements_offset());
   return whole.empty() || caller.read_memory(input_gpa, whole);
 }
 
-bool CallContext::uses_xmm() const {
-  return call.input_size_bytes > kFastInputBytes || call.output_size_bytes != 0;
-}
-
-void CallContext::fetch_registers(std::uint64_t rdx, std::uint64_t r8) {
-  const std::array<std::uint64_t, 2> both{rdx, r8};
-  std::memcpy(header_.data(), both.data(), sizeof(both));
-  if (uses_xmm()) {
-    machine::XmmRegisters xmm;
-    machine::read_xmm(xmm);
-    std::memcpy(header_.data() + sizeof(both), xmm.quadwords.data(), sizeof(xmm.quadwords));
-  }
+void CallContext::fetch_xmm() {
+  machine::XmmRegisters xmm;
+  machine::read_xmm(xmm);
+  std::memcpy(header_.data() + kFastInputBytes, xmm.quadwords.data(), sizeof(xmm.quadwords));
 }
 
 void CallContext::put_registers(std::uint64_t& rdx, std::uint64_t& r8) const {

@@ -27,12 +27,21 @@ inline constexpr std::uint32_t kElementsAtOnce = 32;
 /// How a handler ended.
 struct CallOutcome {
   Status status = Status::kSuccess;
-  /// Of a rep call: elements done by this invocation of the handler.
-  std::uint32_t completed = 0;
   /// Another processor is in the way for a moment: the guest makes the call again.
   bool again = false;
+  /// Of a rep call: elements done by this invocation of the handler.
+  std::uint32_t completed = 0;
 
   static constexpr CallOutcome try_again() { return {.again = true}; }
+};
+static_assert(sizeof(CallOutcome) == 8);  // one register
+
+/// Who made a call, and where.
+struct CallOrigin {
+  LogicalProcessor& processor;
+  Hypervisor& hypervisor;
+  VirtualProcessor& vp;
+  Partition& caller;
 };
 
 class CallContext {
@@ -40,9 +49,16 @@ class CallContext {
   static constexpr std::size_t kMaxHeaderBytes = 280;
   static constexpr std::size_t kMaxVariableHeaderBytes = kMaxVariableHeaderQwords * 8;
 
-  CallContext(LogicalProcessor& its_processor, VirtualProcessor& its_vp,
-              const CallDescription& its_description, const DecodedCall& its_call,
-              machine::Gpa its_input, machine::Gpa its_output);
+  CallContext(const CallOrigin& origin, const CallDescription& its_description,
+              const DecodedCall& its_call, machine::Gpa its_input, machine::Gpa its_output)
+      : processor(origin.processor),
+        hypervisor(origin.hypervisor),
+        vp(origin.vp),
+        caller(origin.caller),
+        description(its_description),
+        call(its_call),
+        input_gpa(its_input),
+        output_gpa(its_output) {}
 
   LogicalProcessor& processor;
   Hypervisor& hypervisor;
@@ -55,9 +71,17 @@ class CallContext {
 
   /// Copies the fixed and the variable header out of the guest. False if that is not possible.
   [[nodiscard]] bool fetch_header();
+  /// Whether there is one.
+  [[nodiscard]] bool has_header() const { return elements_offset() != 0; }
   /// Of a fast call: its parameters are in RDX, R8 and, if there are more, the XMM registers of the
   /// executing processor, which are the caller's still.
-  void fetch_registers(std::uint64_t rdx, std::uint64_t r8);
+  void fetch_registers(std::uint64_t rdx, std::uint64_t r8) {
+    std::memcpy(header_.data(), &rdx, sizeof(rdx));
+    std::memcpy(header_.data() + sizeof(rdx), &r8, sizeof(r8));
+    if (call.input_size_bytes > kFastInputBytes || call.output_size_bytes != 0) [[unlikely]] {
+      fetch_xmm();
+    }
+  }
   /// Of a fast call that answers: puts the answer there, and changes no other register.
   void put_registers(std::uint64_t& rdx, std::uint64_t& r8) const;
 
@@ -69,6 +93,14 @@ class CallContext {
     Header value;
     std::memcpy(&value, header_.data(), sizeof(value));
     return value;
+  }
+  /// The same where it lies in the context, for one that is long.
+  template <class Header>
+  [[nodiscard]] const Header& header_in_place() const {
+    static_assert(std::is_trivially_copyable_v<Header> && sizeof(Header) <= kMaxHeaderBytes &&
+                  alignof(Header) <= alignof(std::uint64_t));
+    INVARIANT(sizeof(Header) == description.header_size_bytes);
+    return *reinterpret_cast<const Header*>(header_.data());
   }
   /// Qwords of the variable header.
   [[nodiscard]] std::uint32_t variable_qword_count() const {
@@ -102,12 +134,12 @@ class CallContext {
   [[nodiscard]] bool fetch_bytes(std::size_t offset, std::span<std::byte> to);
   [[nodiscard]] Status put_bytes(std::size_t offset, std::span<const std::byte> from);
 
-  [[nodiscard]] bool uses_xmm() const;
+  void fetch_xmm();
 
   /// The headers, or all the registers of a fast call. Of it, what fetch_header() or
   /// fetch_registers() has filled counts; no call reads more, and clearing the rest would be a good
   /// part of a short call.
-  std::array<std::byte, kMaxHeaderBytes + kMaxVariableHeaderBytes> header_;
+  alignas(std::uint64_t) std::array<std::byte, kMaxHeaderBytes + kMaxVariableHeaderBytes> header_;
 };
 
 }  // namespace hv

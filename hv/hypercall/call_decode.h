@@ -63,6 +63,16 @@ enum class FastOutput : bool { kRefused, kAllowed };
     FastOutput fast_output = FastOutput::kAllowed) {
   using Failure = std::unexpected<DecodeFailure>;
   const bool rep = call.rep == RepKind::kRep;
+  // What most calls are: simple, with nothing beside the code and the fast bit.
+  const bool answers_in_registers = control.is_fast() && call.output_size_bytes != 0;
+  if (control.value() >> 17 == 0 && !rep && !answers_in_registers &&
+      (!control.is_fast() || call.header_size_bytes <= kFastInputBytes)) [[likely]] {
+    DecodedCall plain;
+    plain.fast = control.is_fast();
+    plain.input_size_bytes = call.header_size_bytes;
+    plain.output_size_bytes = call.output_size_bytes;
+    return plain;
+  }
   if (!control.reserved_bits_are_zero() || control.is_nested()) {
     return Failure(DecodeFailure::kInvalidInput);
   }
@@ -103,6 +113,9 @@ enum class FastOutput : bool { kRefused, kAllowed };
   using namespace call_arithmetic;
   const std::uint64_t input_size = call.input_size_bytes;
   const std::uint64_t output_size = call.output_size_bytes;
+  if (output_size == 0) {
+    return block_is_placed_well(input, input_size);
+  }
   return block_is_placed_well(input, input_size) && block_is_placed_well(output, output_size) &&
          blocks_are_apart(input, input_size, output, output_size);
 }

@@ -65,13 +65,14 @@ struct CallEnd {
     /// The parent decides.
     kIntercepted,
   };
-  Kind kind = Kind::kResult;
   HypercallResult result{Status::kSuccess};
   std::uint32_t rep_start = 0;
+  Kind kind = Kind::kResult;
 };
 
-CallEnd end_with(Status status) {
-  return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(status)};
+CallEnd end_with(Status status) { return {.result = HypercallResult(status)}; }
+CallEnd make_again(std::uint32_t rep_start) {
+  return {.rep_start = rep_start, .kind = CallEnd::Kind::kAgain};
 }
 
 /// Whether a page that refuses an access is one that the parent could map: not one beyond the
@@ -82,10 +83,11 @@ bool is_for_parent(Partition& partition, machine::Gpn page) {
 }
 
 /// The parameter blocks must be accessible before anything is done (TLFS "Hypercall Inputs").
-std::optional<CallEnd> refuse_inaccessible(CallContext& context) {
+std::optional<CallEnd> refuse_inaccessible(CallContext& context, bool input_is_readable) {
   std::optional<InterceptAccess> refused;
   machine::Gpa gpa;
-  if (context.call.input_size_bytes != 0 && !context.caller.is_readable(context.input_gpa)) {
+  if (!input_is_readable && context.call.input_size_bytes != 0 &&
+      !context.caller.is_readable(context.input_gpa)) {
     refused = InterceptAccess::kRead;
     gpa = context.input_gpa;
   } else if (context.call.output_size_bytes != 0 &&
@@ -103,12 +105,26 @@ std::optional<CallEnd> refuse_inaccessible(CallContext& context) {
   return CallEnd{.kind = CallEnd::Kind::kIntercepted};
 }
 
+/// Looks at the blocks of a call in memory, and copies its header. Nothing: the call may be made.
+std::optional<CallEnd> fetch_from_memory(CallContext& context) {
+  const DecodedCall& call = context.call;
+  if (!blocks_are_placed_well(call, context.input_gpa.value(), context.output_gpa.value())) {
+    return end_with(Status::kInvalidAlignment);
+  }
+  const bool fetched = context.fetch_header();
+  // All blocks of a call lie in a page each: what of the input was read tells of the rest.
+  const bool input_is_readable = fetched && context.has_header();
+  if (!input_is_readable || call.output_size_bytes != 0) {
+    if (const std::optional<CallEnd> refused = refuse_inaccessible(context, input_is_readable)) {
+      return refused;
+    }
+  }
+  return fetched ? std::nullopt : std::optional(make_again(call.rep_start));
+}
+
 CallEnd run_simple(CallContext& context, const CallEntry& entry) {
   const CallOutcome outcome = entry.handle(context);
-  if (outcome.again) {
-    return {.kind = CallEnd::Kind::kAgain};
-  }
-  return end_with(outcome.status);
+  return outcome.again ? make_again(0) : end_with(outcome.status);
 }
 
 CallEnd run_rep(CallContext& context, const CallEntry& entry) {
@@ -122,21 +138,22 @@ CallEnd run_rep(CallContext& context, const CallEntry& entry) {
     const CallOutcome outcome = entry.handle_elements(context, next, count);
     next += outcome.completed;
     if (outcome.status != Status::kSuccess) {
-      return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(outcome.status, next)};
+      return {.result = HypercallResult(outcome.status, next)};
     }
     if (next == context.call.rep_count) {
       break;
     }
     const std::uint64_t now = machine::read_tsc();
     if (outcome.again || now - began >= bound) {
-      return {.kind = CallEnd::Kind::kAgain, .rep_start = next};
+      return make_again(next);
     }
   }
-  return {.kind = CallEnd::Kind::kResult, .result = HypercallResult(Status::kSuccess, next)};
+  return {.result = HypercallResult(Status::kSuccess, next)};
 }
 
-CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
-                  const CallRegisters& registers) {
+// Every call passes here: what is added costs each of them.
+[[gnu::always_inline]] inline CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
+                                                const CallRegisters& registers) {
   const HypercallControl control(registers.control);
   const CallEntry* entry = find_call(control.code());
   if (entry == nullptr) {
@@ -155,20 +172,12 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
                ? CallEnd{.kind = CallEnd::Kind::kUndefinedOpcode}
                : end_with(Status::kInvalidHypercallInput);
   }
-  CallContext context(processor, vp, entry->description, *decoded, machine::Gpa(registers.input),
-                      machine::Gpa(registers.output));
+  CallContext context({processor, processor.hypervisor(), vp, vp.partition}, entry->description,
+                      *decoded, machine::Gpa(registers.input), machine::Gpa(registers.output));
   if (decoded->fast) {
     context.fetch_registers(registers.input, registers.output);
-  } else {
-    if (!blocks_are_placed_well(*decoded, registers.input, registers.output)) {
-      return end_with(Status::kInvalidAlignment);
-    }
-    if (const std::optional<CallEnd> refused = refuse_inaccessible(context)) {
-      return *refused;
-    }
-    if (!context.fetch_header()) {
-      return {.kind = CallEnd::Kind::kAgain, .rep_start = decoded->rep_start};
-    }
+  } else if (const std::optional<CallEnd> ended = fetch_from_memory(context)) {
+    return *ended;
   }
   const CallEnd end =
       entry->handle != nullptr ? run_simple(context, *entry) : run_rep(context, *entry);
@@ -183,6 +192,9 @@ CallEnd make_call(LogicalProcessor& processor, VirtualProcessor& vp,
 /// Whether the parent wants to answer what the hypervisor could not: a call that it does not have,
 /// a connection or a device that it does not know. Nothing was done then.
 bool is_parents_to_answer(const VirtualProcessor& vp, std::uint64_t control, Status status) {
+  if (status == Status::kSuccess) [[likely]] {
+    return false;
+  }
   const Partition& partition = vp.partition;
   const auto code = static_cast<CallCode>(HypercallControl(control).code());
   const bool of_connection = code == CallCode::kPostMessage || code == CallCode::kSignalEvent;

@@ -61,20 +61,23 @@ CallOutcome flush_list(CallContext& context, std::uint64_t flags, std::uint64_t 
   return outcome;
 }
 
-Status send_ipis(CallContext& context, std::uint32_t vector, std::uint64_t vps) {
-  if (vector < SendSyntheticClusterIpiInput::kMinVector ||
-      vector > SendSyntheticClusterIpiInput::kMaxVector) {
-    return Status::kInvalidParameter;
-  }
-  if (vps == 0) {
-    return Status::kSuccess;
-  }
+void send_to_each(CallContext& context, std::uint32_t vector, std::uint64_t vps) {
   const machine::LockGuard guard(context.hypervisor.communication_lock);
   for_each_bit(vps, [&](std::uint32_t index) {
     if (VirtualProcessor* vp = context.caller.vp(VpIndex{index})) {
       request_interrupt(context.hypervisor, *vp, static_cast<std::uint8_t>(vector));
     }
   });
+}
+
+Status send_ipis(CallContext& context, std::uint32_t vector, std::uint64_t vps) {
+  if (vector < SendSyntheticClusterIpiInput::kMinVector ||
+      vector > SendSyntheticClusterIpiInput::kMaxVector) {
+    return Status::kInvalidParameter;
+  }
+  if (vps != 0) {
+    send_to_each(context, vector, vps);
+  }
   return Status::kSuccess;
 }
 

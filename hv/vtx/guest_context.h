@@ -130,8 +130,30 @@ struct CodeMode {
   std::uint8_t privilege_level = 0;
   bool wide = false;
 };
-[[nodiscard]] CodeMode code_mode();
 [[nodiscard]] std::uint8_t privilege_level();
+// Access rights of a segment (SDM vol. 3 table 24-2): the code segment is for 64-bit code; is a
+// code segment, and conforming; its DPL.
+inline constexpr std::uint16_t kSegmentLong = 1u << 13;
+inline constexpr std::uint16_t kSegmentConforming = (1u << 3) | (1u << 2);
+inline constexpr std::uint32_t kDplShift = 5;
+[[nodiscard]] inline CodeMode code_mode() {
+  const std::uint32_t rights = machine::vmread(machine::Vmcs32::kGuestCsAccessRights);
+  const std::uint64_t efer = machine::vmread(machine::Vmcs64::kGuestEfer);
+  // Kernel code of 64 bits, that does not conform: as most of it is.
+  constexpr std::uint32_t kTold = kSegmentLong | (3u << kDplShift) | kSegmentConforming;
+  constexpr std::uint32_t kCode = 1u << 3;
+  if ((rights & kTold) == (kSegmentLong | kCode) && (efer & machine::x86::kEferLma) != 0)
+      [[likely]] {
+    return {.privilege_level = 0, .wide = true};
+  }
+  CodeMode mode;
+  mode.wide = (rights & kSegmentLong) != 0 && (efer & machine::x86::kEferLma) != 0;
+  // The DPL of a code segment is the CPL, unless it conforms to its callers' (SDM vol. 3 5.5).
+  const bool conforms = (rights & kSegmentConforming) == kSegmentConforming;
+  mode.privilege_level =
+      conforms ? privilege_level() : static_cast<std::uint8_t>((rights >> kDplShift) & 3);
+  return mode;
+}
 [[nodiscard]] bool in_64_bit_code();
 [[nodiscard]] bool in_protected_mode();
 /// Paging with PAE outside of long mode: the processor holds the four entries that CR3 points to.

@@ -20,10 +20,6 @@ using machine::vmwrite;
 
 constexpr std::uint32_t kSegmentUnusable = 1u << 16;
 constexpr std::uint16_t kSegmentPresent = 1u << 7;
-constexpr std::uint16_t kSegmentLong = 1u << 13;
-/// A code segment, and conforming.
-constexpr std::uint16_t kSegmentConforming = (1u << 3) | (1u << 2);
-constexpr std::uint32_t kDplShift = 5;
 constexpr std::uint16_t kAttributesMask = 0xF0FF;
 
 // The fields of segment n follow those of segment 0 at a distance of two encodings (SDM vol. 3
@@ -181,17 +177,6 @@ void write_sysenter_esp(std::uint64_t value) { vmwrite(VmcsNatural::kGuestSysent
 std::uint8_t privilege_level() {
   // The DPL of SS is the CPL (SDM vol. 3 24.4.1).
   return static_cast<std::uint8_t>((vmread(Vmcs32::kGuestSsAccessRights) >> kDplShift) & 3);
-}
-
-CodeMode code_mode() {
-  const std::uint32_t rights = vmread(Vmcs32::kGuestCsAccessRights);
-  CodeMode mode;
-  mode.wide = (rights & kSegmentLong) != 0 && (read_efer() & x86::kEferLma) != 0;
-  // The DPL of a code segment is the CPL, unless it conforms to its callers' (SDM vol. 3 5.5).
-  const bool conforms = (rights & kSegmentConforming) == kSegmentConforming;
-  mode.privilege_level =
-      conforms ? privilege_level() : static_cast<std::uint8_t>((rights >> kDplShift) & 3);
-  return mode;
 }
 
 bool in_64_bit_code() {
