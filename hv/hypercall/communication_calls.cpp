@@ -37,7 +37,9 @@ struct Route {
 };
 
 /// From a connection of the caller to where it leads. Under the communication lock.
-std::expected<Route, Status> find_route(CallContext& context, ConnectionId id, PortType type) {
+[[gnu::always_inline]] inline std::expected<Route, Status> find_route(CallContext& context,
+                                                                      ConnectionId id,
+                                                                      PortType type) {
   const Connection* connection = static_cast<std::uint32_t>(id) <= kConnectionIdMax
                                      ? context.caller.connections.find(id)
                                      : nullptr;
@@ -53,11 +55,6 @@ std::expected<Route, Status> find_route(CallContext& context, ConnectionId id, P
     return std::unexpected(Status::kInvalidPortId);
   }
   return Route{port, owner};
-}
-
-bool accepts(VirtualProcessor& vp, std::uint32_t sint) {
-  const machine::LockGuard guard(vp.lock);
-  return vp.synic.accepts_messages(sint);
 }
 
 /// The virtual processor of a child that the caller reaches without a port. Under the management
@@ -78,7 +75,7 @@ std::expected<VirtualProcessor*, Status> find_direct_target(CallContext& context
 }  // namespace
 
 CallOutcome post_message(CallContext& context) {
-  const auto input = context.header<PostMessageInput>();
+  const auto& input = context.header_in_place<PostMessageInput>();
   if (const Status status = check_message(input.type, input.payload_size);
       status != Status::kSuccess) {
     return fail(status);
@@ -89,19 +86,12 @@ CallOutcome post_message(CallContext& context) {
     return fail(route.error());
   }
   Port& port = *route->port;
-  return fail(try_receivers(*route->owner, port.info, [&](VirtualProcessor& vp) {
-    if (!accepts(vp, port.info.sint)) {
-      return Status::kInvalidSynicState;
-    }
-    const auto message =
-        port.fill_buffer(input.type, std::span(input.payload).first(input.payload_size));
-    if (!message) {
-      return message.error();
-    }
-    ++port.post_count;
-    hv::post_message(context.hypervisor, vp, port.info.sint, **message);
-    return Status::kSuccess;
-  }));
+  const auto payload = std::as_bytes(std::span(input.payload)).first(input.payload_size);
+  const Status status = try_receivers(*route->owner, port.info, [&](VirtualProcessor& vp) {
+    return post_message_of_port(context.hypervisor, vp, port, input.type, payload);
+  });
+  port.post_count += status == Status::kSuccess ? 1 : 0;
+  return fail(status);
 }
 
 CallOutcome signal_event(CallContext& context) {

@@ -271,11 +271,9 @@ void request_sints(VirtualProcessor& vp, SintSet requested) {
     return;
   }
   const SintSet sints = vp.synic.intercept(requested);
-  for (std::uint32_t sint = 0; sints.bits() >> sint != 0; ++sint) {
-    if (sints.has(sint)) {
-      const SintRegister setting = vp.synic.sint(sint);
-      (void)vp.apic.request(setting.vector(), Trigger::kEdge, setting.auto_eoi());
-    }
+  for (unsigned left = sints.bits(); left != 0; left &= left - 1) {
+    const SintRegister setting = vp.synic.sint(static_cast<std::uint32_t>(std::countr_zero(left)));
+    (void)vp.apic.request(setting.vector(), Trigger::kEdge, setting.auto_eoi());
   }
 }
 
@@ -298,6 +296,42 @@ void post_message(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_
   if (!sints.empty()) {
     hypervisor.notify(target);
   }
+}
+
+Status post_message_of_port(Hypervisor& hypervisor, VirtualProcessor& target, Port& port,
+                            MessageType type, std::span<const std::byte> payload) {
+  const std::uint32_t sint = port.info.sint;
+  SintSet sints;
+  {
+    const machine::LockGuard guard(target.lock);
+    Synic& synic = target.synic;
+    if (!synic.accepts_messages(sint)) {
+      return Status::kInvalidSynicState;
+    }
+    if (!port.has_free_buffer()) {
+      return Status::kInsufficientBuffers;
+    }
+    QueuedMessage direct;
+    direct.header.type = type;
+    direct.header.payload_size = static_cast<std::uint8_t>(payload.size());
+    direct.header.origination = static_cast<std::uint64_t>(port.id);
+    direct.payload = payload.data();
+    if (const std::optional<SintSet> posted = synic.post_past_queue(sint, direct)) {
+      sints = *posted;
+    } else {
+      const auto message = port.fill_buffer(type, payload);
+      if (!message) {
+        return message.error();
+      }
+      const std::uint64_t now = machine::read_tsc();
+      sints = synic.post(sint, **message, target.partition.clock.time_at(now));
+    }
+    request_sints(target, sints);
+  }
+  if (!sints.empty()) {
+    hypervisor.notify(target);
+  }
+  return Status::kSuccess;
 }
 
 Status post_message_at_once(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "hv/apic/interrupt_command.h"
 #include "hv/synic/queued_message.h"
@@ -15,6 +16,7 @@ namespace hv {
 
 class Hypervisor;
 class Partition;
+class Port;
 class VirtualProcessor;
 
 /// Makes the virtual processor, which is loaded here, ready for its next entry: carries out INIT
@@ -30,6 +32,13 @@ void deliver_messages(VirtualProcessor& vp);
 /// Posts a complete message, whose buffer is marked busy, and tells the VP. Takes the VP's lock.
 void post_message(Hypervisor& hypervisor, VirtualProcessor& target, std::uint32_t sint,
                   QueuedMessage& message);
+/// Posts a message through a message port, and tells the VP: into its slot if that is empty, else
+/// in one of the port's buffers. kInvalidSynicState if the VP is no target for it;
+/// kInsufficientBuffers when all buffers are under way. Under the communication lock; takes the
+/// VP's lock.
+[[nodiscard]] Status post_message_of_port(Hypervisor& hypervisor, VirtualProcessor& target,
+                                          Port& port, MessageType type,
+                                          std::span<const std::byte> payload);
 /// Synic::post_at_once(), and tells the VP. Takes the VP's lock.
 [[nodiscard]] Status post_message_at_once(Hypervisor& hypervisor, VirtualProcessor& target,
                                           std::uint32_t sint, const QueuedMessage& message);

@@ -114,6 +114,11 @@ std::uint32_t Scheduler::processor_for(const Schedulable& element, std::uint64_t
     return wanted && element.pinned_lp != except_lp ? element.pinned_lp : kNoLp;
   }
   // Where it ran last, if that is idle; else any idle processor; else one it may preempt.
+  if (slots_[element.lp].idle && element.lp != except_lp && may_run_on(element, element.lp))
+      [[likely]] {
+    slots_[element.lp].idle = false;
+    return element.lp;
+  }
   std::uint32_t found = kNoLp;
   for (std::uint32_t offset = 0; offset < lp_count_; ++offset) {
     const std::uint32_t lp = (element.lp + offset) % lp_count_;

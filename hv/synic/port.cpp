@@ -1,7 +1,7 @@
 #include "hv/synic/port.h"
 
-#include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "hv/synic/doorbell_table.h"
 #include "hv/tlfs/synic.h"
@@ -51,7 +51,7 @@ std::expected<QueuedMessage*, Status> Port::fill_buffer(MessageType type,
   MessageBuffer& buffer = *found;
   buffer.entry.header.type = type;
   buffer.entry.header.payload_size = static_cast<std::uint8_t>(payload.size());
-  std::ranges::copy(payload, buffer.payload.begin());
+  std::memcpy(buffer.payload.data(), payload.data(), payload.size());
   return &buffer.entry;
 }
 

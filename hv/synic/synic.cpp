@@ -47,12 +47,30 @@ void Synic::reset() {
     machine::fill_memory(Spa(event_ring_page_), machine::kPageSize, 0);
     event_ring_.reset();
   }
+  review_registers();
+}
+
+/// After every change of a register.
+void Synic::review_registers() {
+  event_targets_ = {};
+  intercepting_ = {};
+  const bool enabled = is_enabled() && siefp_.enabled();
+  for (std::uint32_t sint = 0; sint < kSintCount; ++sint) {
+    if (enabled && is_open(sint) && !sints_[sint].proxy()) {
+      event_targets_.add(sint);
+    }
+    // The SINT that would get the message cannot be intercepted itself.
+    if (sints_[sint].as_intercept() && sint != kInterceptSint) {
+      intercepting_.add(sint);
+    }
+  }
 }
 
 void Synic::preset_pages() {
   simp_ = OverlayPageRegister(machine::Gpn(message_page_.value()), false);
   siefp_ = OverlayPageRegister(machine::Gpn(event_flags_page_.value()), false);
   sirbp_ = OverlayPageRegister(machine::Gpn(event_ring_page_.value()), false);
+  review_registers();
 }
 
 std::uint64_t Synic::read(std::uint32_t msr) const {
@@ -76,6 +94,12 @@ std::uint64_t Synic::read(std::uint32_t msr) const {
 }
 
 Synic::WriteEffect Synic::write(std::uint32_t msr, std::uint64_t value) {
+  const WriteEffect effect = write_register(msr, value);
+  review_registers();
+  return effect;
+}
+
+Synic::WriteEffect Synic::write_register(std::uint32_t msr, std::uint64_t value) {
   switch (msr) {
     case kMsrScontrol:
       scontrol_ = value;
@@ -110,14 +134,6 @@ Synic::WriteEffect Synic::write_sint(std::uint32_t sint, std::uint64_t value) {
   return WriteEffect::kDeliver;
 }
 
-bool Synic::accepts_messages(std::uint32_t sint) const {
-  return is_enabled() && simp_.enabled() && !sints_[sint].proxy();
-}
-
-bool Synic::accepts_events(std::uint32_t sint) const {
-  return is_enabled() && siefp_.enabled() && is_open(sint) && !sints_[sint].proxy();
-}
-
 bool Synic::accepts_doorbells(std::uint32_t sint) const {
   return is_enabled() && has_event_rings() && sirbp_.enabled() && is_open(sint) &&
          !sints_[sint].proxy();
@@ -134,6 +150,19 @@ SintSet Synic::post(std::uint32_t sint, QueuedMessage& message, std::uint64_t no
       static_cast<void>(slot_is_free(slot_address(sint)));
     }
   } else if (deliver_one(sint, now_100ns)) {
+    interrupts.add(sint);
+  }
+  return interrupts;
+}
+
+std::optional<SintSet> Synic::post_past_queue(std::uint32_t sint, const QueuedMessage& message) {
+  INVARIANT(accepts_messages(sint) && message.on_delivery == OnDelivery::kNothing);
+  if (!is_open(sint) || is_queued(sint) || !slot_is_free(slot_address(sint))) {
+    return std::nullopt;
+  }
+  fill_slot(slot_address(sint), message, false, 0);
+  SintSet interrupts;
+  if (!sints_[sint].masked() && !sints_[sint].polling()) {
     interrupts.add(sint);
   }
   return interrupts;
@@ -247,21 +276,6 @@ void Synic::fill_slot(Spa slot, const QueuedMessage& message, bool more_pending,
   machine::store_u32(slot, static_cast<std::uint32_t>(header.type));
 }
 
-Status Synic::signal(std::uint32_t sint, std::uint32_t flag, EventOutcome& outcome) {
-  INVARIANT(sint < kSintCount && flag < kEventFlagsPerSint);
-  outcome = EventOutcome{};
-  if (!accepts_events(sint)) {
-    return Status::kInvalidSynicState;
-  }
-  const Spa word = Spa(event_flags_page_) + sint * kEventFlagsAreaBytes + flag / 64 * 8;
-  const std::uint64_t bit = 1ull << (flag % 64);
-  outcome.newly_set = (machine::fetch_or_u64(word, bit) & bit) == 0;
-  if (outcome.newly_set && !sints_[sint].polling()) {
-    outcome.interrupts.add(sint);
-  }
-  return Status::kSuccess;
-}
-
 Status Synic::ring(std::uint32_t sint, PortId port, bool& put, SintSet& interrupts) {
   INVARIANT(sint < kSintCount);
   put = false;
@@ -277,11 +291,10 @@ Status Synic::ring(std::uint32_t sint, PortId port, bool& put, SintSet& interrup
   return Status::kSuccess;
 }
 
-SintSet Synic::intercept(SintSet sints) {
+SintSet Synic::intercept_some(SintSet sints) {
   SintSet left = sints;
   for (std::uint32_t sint = 0; sints.bits() >> sint != 0; ++sint) {
-    // The SINT that would get the message cannot be intercepted itself.
-    if (!sints.has(sint) || !sints_[sint].as_intercept() || sint == kInterceptSint) {
+    if (!sints.has(sint) || !intercepting_.has(sint)) {
       continue;
     }
     left.remove(sint);

@@ -19,6 +19,8 @@
 #include "hv/tlfs/status.h"
 #include "hv/tlfs/synic.h"
 #include "machine/address.h"
+#include "machine/invariant.h"
+#include "machine/vmx_root.h"
 
 namespace hv {
 
@@ -38,6 +40,7 @@ class SintSet {
   constexpr void remove(std::uint32_t sint) {
     bits_ = static_cast<std::uint16_t>(bits_ & ~(1u << sint));
   }
+  [[nodiscard]] constexpr bool has_any(SintSet other) const { return (bits_ & other.bits_) != 0; }
   constexpr void add(SintSet other) { bits_ = static_cast<std::uint16_t>(bits_ | other.bits_); }
   friend constexpr bool operator==(SintSet, SintSet) = default;
 
@@ -89,10 +92,12 @@ class Synic {
 
   /// Whether this processor is a target for messages to a SINT: SynIC and message page enabled,
   /// and the SINT not a proxy.
-  [[nodiscard]] bool accepts_messages(std::uint32_t sint) const;
+  [[nodiscard]] bool accepts_messages(std::uint32_t sint) const {
+    return is_enabled() && simp_.enabled() && !sints_[sint].proxy();
+  }
   /// Whether it is a target for event flags of a SINT: SynIC and flags page enabled, and the SINT
   /// neither masked nor a proxy.
-  [[nodiscard]] bool accepts_events(std::uint32_t sint) const;
+  [[nodiscard]] bool accepts_events(std::uint32_t sint) const { return event_targets_.has(sint); }
   /// Likewise for the event ring of a SINT.
   [[nodiscard]] bool accepts_doorbells(std::uint32_t sint) const;
 
@@ -102,6 +107,10 @@ class Synic {
   /// Offers every empty slot the oldest message of its queue: after EOM, EOI, and what write()
   /// says.
   [[nodiscard]] SintSet deliver(std::uint64_t now_100ns);
+  /// post() of a message that needs no buffer, because its slot is empty and nothing is queued for
+  /// it; nothing: it is not so, and post() is the way. The SINT accepts_messages().
+  [[nodiscard]] std::optional<SintSet> post_past_queue(std::uint32_t sint,
+                                                       const QueuedMessage& message);
   /// Fills an empty slot that nobody waits for; the message needs no buffer. kInvalidSynicState if
   /// accepts_messages() is false or the SINT is masked; kObjectInUse if the slot is full, which
   /// then has the flag that makes the guest write EOM.
@@ -118,7 +127,21 @@ class Synic {
     SintSet interrupts;
   };
   /// Sets an event flag; kInvalidSynicState, and nothing set, if accepts_events() is false.
-  [[nodiscard]] Status signal(std::uint32_t sint, std::uint32_t flag, EventOutcome& outcome);
+  [[nodiscard]] Status signal(std::uint32_t sint, std::uint32_t flag, EventOutcome& outcome) {
+    INVARIANT(sint < kSintCount && flag < kEventFlagsPerSint);
+    outcome = EventOutcome{};
+    if (!accepts_events(sint)) {
+      return Status::kInvalidSynicState;
+    }
+    const machine::Spa word =
+        machine::Spa(event_flags_page_) + sint * kEventFlagsAreaBytes + flag / 64 * 8;
+    const std::uint64_t bit = 1ull << (flag % 64);
+    outcome.newly_set = (machine::fetch_or_u64(word, bit) & bit) == 0;
+    if (outcome.newly_set && !sints_[sint].polling()) {
+      outcome.interrupts.add(sint);
+    }
+    return Status::kSuccess;
+  }
 
   /// Puts the id of a doorbell port in the ring of a SINT; kInvalidSynicState if
   /// accepts_doorbells() is false. `put` false: the ring is full.
@@ -127,13 +150,18 @@ class Synic {
   /// A SINT that is to be intercepted has a message in SINT0 for an interrupt (TLFS
   /// HvMessageTypeSynicSintIntercept): what is left are the SINTs that interrupt. What happens
   /// again before that message is in its slot is told once.
-  [[nodiscard]] SintSet intercept(SintSet sints);
+  [[nodiscard]] SintSet intercept(SintSet sints) {
+    return sints.has_any(intercepting_) ? intercept_some(sints) : sints;
+  }
 
   /// Drops the queued messages of one owner and frees their buffers: a port is deleted, a virtual
   /// processor goes away.
   void drop(const MessageOwner& owner);
 
  private:
+  [[nodiscard]] WriteEffect write_register(std::uint32_t msr, std::uint64_t value);
+  [[nodiscard]] SintSet intercept_some(SintSet sints);
+  void review_registers();
   [[nodiscard]] WriteEffect write_sint(std::uint32_t sint, std::uint64_t value);
   [[nodiscard]] bool deliver_one(std::uint32_t sint, std::uint64_t now_100ns);
   [[nodiscard]] bool deliver_first(std::uint32_t sint, std::uint64_t now_100ns);
@@ -167,6 +195,9 @@ class Synic {
   std::uint16_t queued_ = 0;
   /// Intercepted SINTs that the message of their own has not told of yet.
   SintSet intercepted_;
+  // What follows from the registers: see accepts_events() and intercept().
+  SintSet event_targets_;
+  SintSet intercepting_;
   machine::Spn event_ring_page_;
   EventRing event_ring_;
   MessageOwner intercept_owner_;

@@ -94,6 +94,8 @@ void check_slots(const Model& model, System& system) {
 
 struct Post : Command {
   std::uint32_t sint = any_sint();
+  /// Into the slot if that is empty, as a port's message goes.
+  bool past_queue = *rc::gen::arbitrary<bool>();
   void checkPreconditions(const Model& model) const override {
     RC_PRE(model.buffers_under_way() < MessageSource::kBuffers);
     RC_PRE(model.enabled);  // the sender is told otherwise
@@ -110,7 +112,12 @@ struct Post : Command {
     RC_ASSERT(system.synic.accepts_messages(sint));
     hv::QueuedMessage* const message = system.source.make(next.posted);
     RC_ASSERT(message != nullptr);
-    check_interrupts(system.synic.post(sint, *message, 0), expected);
+    const std::optional<hv::SintSet> posted =
+        past_queue ? system.synic.post_past_queue(sint, *message) : std::nullopt;
+    if (posted) {
+      system.source.owner.set_free(message->buffer);
+    }
+    check_interrupts(posted ? *posted : system.synic.post(sint, *message, 0), expected);
     check_slots(next, system);
   }
 };
