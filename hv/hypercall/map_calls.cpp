@@ -19,6 +19,8 @@ namespace {
 using machine::Gpn;
 
 constexpr std::uint32_t kKnownUnmapFlags = kUnmapKeepPrecommitted | kUnmapLargePage;
+/// Pages of 4 KiB that are mapped between two looks at the time.
+constexpr std::uint32_t kPagesAtOnce = 128;
 /// Pages whose notes are answered between two invalidations.
 constexpr std::uint32_t kNotesAtOnce = 512;
 
@@ -159,17 +161,128 @@ CallOutcome map_elements(CallContext& context, PartitionId id, const MapRequest&
   return outcome;
 }
 
+// --- Pages of 4 KiB one behind the other ---------------------------------------------------------
+
+/// How many pages from `first` on lie one behind the other in the same 2 MiB; at least one.
+std::size_t run_length(std::span<const Gpn> pages) {
+  const std::uint64_t first = pages.front().value();
+  const std::uint64_t most = GpaSpace::kPagesPerLargePage - first % GpaSpace::kPagesPerLargePage;
+  std::size_t length = 1;
+  while (length < pages.size() && length < most && pages.data()[length].value() == first + length) {
+    ++length;
+  }
+  return length;
+}
+
+/// What is to be mapped for each source, up to the first that the caller does not have. Takes the
+/// caller's space lock. The answer is how many there are.
+std::size_t make_leaves(Partition& caller, EptEntry pattern, std::span<const Gpn> sources,
+                        std::span<EptEntry> leaves) {
+  {
+    const machine::LockGuard guard(caller.space_lock);
+    for (std::size_t done = 0; done < sources.size();) {
+      const std::size_t length = run_length(sources.subspan(done));
+      caller.space->read_leaves(sources[done], leaves.subspan(done, length));
+      done += length;
+    }
+  }
+  std::size_t count = 0;
+  for (EptEntry& leaf : leaves) {
+    if (!leaf.mapped()) {
+      break;
+    }
+    leaf = pattern.of_page(leaf);
+    ++count;
+  }
+  return count;
+}
+
+/// Maps pages from `first` on, which the space contains, until one fails. Takes the space lock.
+GpaSpace::RunOutcome map_leaves(Partition& target, Gpn first, std::span<EptEntry> leaves) {
+  const machine::LockGuard guard(target.space_lock);
+  GpaSpace::RunOutcome outcome;
+  while (outcome.completed < leaves.size() && outcome.status == Status::kSuccess) {
+    const Gpn gpn = first + outcome.completed;
+    const std::uint64_t in_frame =
+        GpaSpace::kPagesPerLargePage - gpn.value() % GpaSpace::kPagesPerLargePage;
+    const std::size_t left = leaves.size() - outcome.completed;
+    const auto run = target.space->map_leaves(
+        gpn, leaves.subspan(outcome.completed, left < in_frame ? left : in_frame));
+    outcome.completed += run.completed;
+    outcome.status = run.status;
+  }
+  return outcome;
+}
+
+/// Elements [first, first + sources.size()) of a call for pages of 4 KiB.
+CallOutcome map_small_pages(CallContext& context, Partition& target, const MapRequest& request,
+                            std::uint32_t first, std::span<const Gpn> sources) {
+  const auto input = context.header<MapGpaPagesInput>();
+  const std::uint64_t base = input.target_gpn.value();
+  const std::uint64_t page_count = target.space->page_count();
+  const std::uint64_t one = 1;
+  // Where one element is beyond the space, so are all that follow.
+  std::size_t inside = sources.size();
+  while (inside > 0 &&
+         !gpa_range::contains_element(base, std::uint64_t{first} + inside - 1, one, page_count)) {
+    --inside;
+  }
+  std::array<EptEntry, kPagesAtOnce> entries;
+  const std::span<EptEntry> leaves = std::span(entries).first(inside);
+  const EptEntry pattern =
+      EptEntry::leaf(make_mapping(context.hypervisor, request, GpaMapping{}), false);
+  std::size_t ready = inside;
+  if (request.backing == MapBacking::kSource) {
+    ready = make_leaves(context.caller, pattern, sources.first(inside), leaves);
+  } else {
+    std::ranges::fill(leaves, pattern);
+  }
+  const auto mapped = map_leaves(
+      target, Gpn(gpa_range::element_page(base, std::uint64_t{first}, one)), leaves.first(ready));
+  CallOutcome outcome;
+  outcome.completed = static_cast<std::uint32_t>(mapped.completed);
+  outcome.status = mapped.status;
+  if (mapped.status == Status::kSuccess && mapped.completed < sources.size()) {
+    outcome.status = ready < inside ? Status::kOperationDenied : Status::kInvalidParameter;
+  }
+  return outcome;
+}
+
+/// The call for pages of 4 KiB: more of them than a handler gets at once, so that what each costs
+/// is little beside what they share.
+CallOutcome map_many(CallContext& context, const MapRequest& request, std::uint32_t first,
+                     std::span<const Gpn> sources) {
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto target = find_active_target(context, context.header<MapGpaPagesInput>().target,
+                                         SelfAllowed::kRootOnly);
+  if (!target) {
+    return fail(target.error());
+  }
+  const CallOutcome outcome = map_small_pages(context, **target, request, first, sources);
+  finish_space_changes(context.hypervisor, **target);
+  publish_statistics(context.hypervisor, **target);
+  return outcome;
+}
+
 }  // namespace
 
 CallOutcome map_gpa_pages(CallContext& context, std::uint32_t first, std::uint32_t count) {
   const auto input = context.header<MapGpaPagesInput>();
   const auto request = decode_map_flags(input.flags);
-  std::array<Gpn, kElementsAtOnce> sources;
+  const bool onto_self = input.target == kPartitionIdSelf || input.target == context.caller.id;
+  const bool many = request && !request->large && !onto_self;
+  if (many) {
+    count = std::min<std::uint32_t>(kPagesAtOnce, context.call.rep_count - first);
+  }
+  std::array<Gpn, kPagesAtOnce> sources;
   if (!context.fetch_elements(first, std::span(sources).first(count))) {
     return CallOutcome::try_again();
   }
   if (!request || input.reserved != 0) {
     return refuse(context, input.target, Status::kInvalidParameter);
+  }
+  if (many) {
+    return map_many(context, *request, first, std::span(sources).first(count));
   }
   const std::uint64_t step = pages_each(request->large);
   const auto fill = [&](std::span<MapElement> elements, std::uint64_t page_count) {

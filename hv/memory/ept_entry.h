@@ -40,6 +40,14 @@ class EptEntry {
                     (large ? machine::vmx::kEptLargePage : 0) | note_bits(mapping.notes) |
                     (mapping.no_overlay ? kNoOverlay : 0) | (mapping.read_only ? kReadOnly : 0));
   }
+  /// The same mapping of another page: that of `source`, a leaf of 4 KiB, and cached as it is there
+  /// unless this one is uncached.
+  [[nodiscard]] constexpr EptEntry of_page(EptEntry source) const {
+    constexpr std::uint64_t kType = 7ull << machine::vmx::kEptMemoryTypeShift;
+    const std::uint64_t taken =
+        machine::vmx::kEptAddressMask | (mapping().caching == GpaCaching::kUncached ? 0 : kType);
+    return EptEntry((bits_ & ~taken) | (source.bits_ & taken));
+  }
   [[nodiscard]] static constexpr std::uint64_t note_bits(GpaNotes notes) {
     return (notes.accessed ? machine::vmx::kEptAccessed : 0) |
            (notes.dirty ? machine::vmx::kEptDirty : 0);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "hv/memory/ept_entry.h"
 #include "hv/memory/gpa_rights.h"
@@ -71,6 +72,8 @@ class EptTable {
   [[nodiscard]] bool is_large(machine::Gpn gpn) const;
   /// Whether the 2 MiB around `gpn` have a table of 4 KiB entries.
   [[nodiscard]] bool has_small(machine::Gpn gpn) const;
+  /// What translates the pages from `first` on, all in the same 2 MiB, as entries of 4 KiB.
+  void read_leaves(machine::Gpn first, std::span<EptEntry> leaves) const;
   /// Calls `visit(entry, large)` for each page that is mapped.
   template <class Visit>
   void for_each_leaf(Visit visit) const {
@@ -79,6 +82,10 @@ class EptTable {
 
   /// Replaces whatever translated the page. kInsufficientMemory, or success.
   [[nodiscard]] Status map(machine::Gpn gpn, const GpaMapping& mapping);
+  /// Replaces what translated the pages from `first` on, all in the same 2 MiB, each by its leaf of
+  /// 4 KiB, after prepare(). The leaves become what was there before; the answer is how many of
+  /// those were mapped.
+  [[nodiscard]] std::uint64_t exchange_leaves(machine::Gpn first, std::span<EptEntry> leaves);
   /// Replaces whatever translated the 512 pages from `gpn`, which is 512-aligned, as is the page.
   [[nodiscard]] Status map_large(machine::Gpn gpn, const GpaMapping& mapping);
   /// Needs memory only to split a 2 MiB page.
@@ -112,10 +119,16 @@ class EptTable {
   [[nodiscard]] EptEntry load(machine::Spa address) const {
     return EptEntry(memory_.load(address));
   }
-  [[nodiscard]] Walk walk(machine::Gpn gpn, std::size_t to_level) const;
+  /// To the leaf, or as far as there is a way.
+  [[nodiscard]] const Walk& walk(machine::Gpn gpn) const;
+  [[nodiscard]] Walk walk_from_root(machine::Gpn gpn, std::size_t to_level) const;
+  /// A table comes or goes.
+  void forget_walk() { walked_frame_ = kNoFrame; }
   [[nodiscard]] Status build(const Walk& from, machine::Gpn gpn, std::size_t to_level);
   void fill_split(machine::Spn table, EptEntry large);
   EptEntry replace(const Walk& found, std::size_t level, EptEntry old, EptEntry entry);
+  [[nodiscard]] EptEntry exchange(machine::Spa where, EptEntry old, EptEntry entry);
+  void count_in_table(const Walk& found, std::size_t level, std::uint64_t came, std::uint64_t went);
   void prune(const Walk& found);
   void retire(machine::Spn table);
   void destroy_table(machine::Spn table, std::size_t level);
@@ -128,11 +141,31 @@ class EptTable {
   bool any_retired_ = false;
   bool invalidation_needed_ = false;
   Change change_;
+  /// The last walk that found a leaf or its table, which serves all pages of its 2 MiB until a
+  /// table comes or goes; the entry is loaded anew each time.
+  static constexpr std::uint64_t kNoFrame = ~0ull;
+  mutable std::uint64_t walked_frame_ = kNoFrame;
+  mutable Walk walk_;
 };
 
 template <TableMemory Memory>
-typename EptTable<Memory>::Walk EptTable<Memory>::walk(machine::Gpn gpn,
-                                                       std::size_t to_level) const {
+inline const typename EptTable<Memory>::Walk& EptTable<Memory>::walk(machine::Gpn gpn) const {
+  if (gpn.value() / kEntries != walked_frame_) [[unlikely]] {
+    walk_ = walk_from_root(gpn, 0);
+    const bool finds_frame = walk_.level == 0 || (walk_.level == 1 && walk_.entry.mapped());
+    walked_frame_ = finds_frame ? gpn.value() / kEntries : kNoFrame;
+    return walk_;
+  }
+  if (walk_.level == 0) {
+    walk_.entries[0] = entry_address(walk_.entries[0].page(), gpn, 0);
+  }
+  walk_.entry = load(walk_.entries[walk_.level]);
+  return walk_;
+}
+
+template <TableMemory Memory>
+typename EptTable<Memory>::Walk EptTable<Memory>::walk_from_root(machine::Gpn gpn,
+                                                                 std::size_t to_level) const {
   INVARIANT(gpn.value() < kPageCount);
   Walk result;
   machine::Spn table = root_;
@@ -150,20 +183,40 @@ typename EptTable<Memory>::Walk EptTable<Memory>::walk(machine::Gpn gpn,
 
 template <TableMemory Memory>
 EptEntry EptTable<Memory>::entry(machine::Gpn gpn) const {
-  const Walk found = walk(gpn, 0);
-  return found.entry;
+  return walk(gpn).entry;
 }
 
 template <TableMemory Memory>
 bool EptTable<Memory>::is_large(machine::Gpn gpn) const {
-  const Walk found = walk(gpn, 0);
+  const Walk& found = walk(gpn);
   return found.level == 1 && found.entry.mapped();
 }
 
 template <TableMemory Memory>
 bool EptTable<Memory>::has_small(machine::Gpn gpn) const {
-  const Walk found = walk(gpn, 0);
-  return found.level == 0;
+  return walk(gpn).level == 0;
+}
+
+template <TableMemory Memory>
+void EptTable<Memory>::read_leaves(machine::Gpn first, std::span<EptEntry> leaves) const {
+  const Walk& found = walk(first);
+  if (found.level == 0) {
+    machine::Spa address = found.entries[0];
+    for (EptEntry& leaf : leaves) {
+      leaf = load(address);
+      address = address + sizeof(std::uint64_t);
+    }
+    return;
+  }
+  // No way that ends above the last level has an entry of 4 KiB: it is absent, or large.
+  const std::uint64_t step = found.entry.mapped() ? machine::kPageSize : 0;
+  std::uint64_t bits = found.entry.mapped() ? (found.entry.bits() & ~machine::vmx::kEptLargePage) +
+                                                  first.value() % kEntries * step
+                                            : 0;
+  for (EptEntry& leaf : leaves) {
+    leaf = EptEntry(bits);
+    bits += step;
+  }
 }
 
 template <TableMemory Memory>
@@ -181,7 +234,7 @@ void EptTable<Memory>::visit_table(machine::Spn table, std::size_t level, Visit&
 
 template <TableMemory Memory>
 std::optional<GpaMapping> EptTable<Memory>::lookup(machine::Gpn gpn) const {
-  const Walk found = walk(gpn, 0);
+  const Walk& found = walk(gpn);
   if (!found.entry.mapped()) {
     return std::nullopt;
   }
@@ -196,6 +249,7 @@ std::optional<GpaMapping> EptTable<Memory>::lookup(machine::Gpn gpn) const {
 /// tables are complete before the one store that makes them reachable.
 template <TableMemory Memory>
 Status EptTable<Memory>::build(const Walk& from, machine::Gpn gpn, std::size_t to_level) {
+  forget_walk();
   std::array<machine::Spn, kLevels> tables;
   for (std::size_t level = to_level; level < from.level; ++level) {
     const std::optional<machine::Spn> page = memory_.allocate();
@@ -250,59 +304,98 @@ void EptTable<Memory>::fill_split(machine::Spn table, EptEntry large) {
 template <TableMemory Memory>
 EptEntry EptTable<Memory>::replace(const Walk& found, std::size_t level, EptEntry old,
                                    EptEntry entry) {
-  if (old.present()) {
-    for (EptEntry expected = old;; expected = old) {
-      old = EptEntry(memory_.compare_exchange(found.entries[level], expected.bits(), entry.bits()));
-      if (old == expected) {
-        break;
-      }
-    }
-    invalidation_needed_ = true;
-  } else {
-    memory_.store(found.entries[level], entry.bits());
+  if (level > 0) {
+    forget_walk();
   }
+  old = exchange(found.entries[level], old, entry);
   if (level < kRootLevel && old.mapped() != entry.mapped()) {
-    const machine::Spa parent = found.entries[level + 1];
-    const EptEntry table = load(parent);
-    const std::uint64_t population = table.population();
-    INVARIANT(entry.mapped() ? population < kEntries : population > 0);
-    const EptEntry counted =
-        table.with_population(entry.mapped() ? population + 1 : population - 1);
-    memory_.store(parent, counted.bits());
+    count_in_table(found, level, entry.mapped() ? 1 : 0, old.mapped() ? 1 : 0);
   }
   return old;
+}
+
+/// Replaces `old` where it was found. Answers what it was at last.
+template <TableMemory Memory>
+[[gnu::noinline]] EptEntry EptTable<Memory>::exchange(machine::Spa where, EptEntry old,
+                                                      EptEntry entry) {
+  if (!old.present()) {
+    memory_.store(where, entry.bits());
+    return old;
+  }
+  for (EptEntry expected = old;; expected = old) {
+    old = EptEntry(memory_.compare_exchange(where, expected.bits(), entry.bits()));
+    if (old == expected) {
+      break;
+    }
+  }
+  invalidation_needed_ = true;
+  return old;
+}
+
+/// Entries of the table at `level` came to be mapped, or are no longer.
+template <TableMemory Memory>
+void EptTable<Memory>::count_in_table(const Walk& found, std::size_t level, std::uint64_t came,
+                                      std::uint64_t went) {
+  const machine::Spa parent = found.entries[level + 1];
+  const EptEntry table = load(parent);
+  const std::uint64_t population = table.population() + came;
+  INVARIANT(population >= went && population - went <= kEntries);
+  memory_.store(parent, table.with_population(population - went).bits());
 }
 
 template <TableMemory Memory>
 Status EptTable<Memory>::prepare(machine::Gpn gpn) {
   change_ = {};
-  const Walk found = walk(gpn, 0);
+  const Walk found = walk(gpn);
   return found.level == 0 ? Status::kSuccess : build(found, gpn, 0);
 }
 
 template <TableMemory Memory>
 Status EptTable<Memory>::map(machine::Gpn gpn, const GpaMapping& mapping) {
   change_ = {};
-  Walk found = walk(gpn, 0);
+  Walk found = walk(gpn);
   if (found.level > 0) {
     if (const Status status = build(found, gpn, 0); status != Status::kSuccess) {
       return status;
     }
-    found = walk(gpn, 0);
+    found = walk(gpn);
   }
   change_.replaced = replace(found, 0, found.entry, EptEntry::leaf(mapping, false));
   return Status::kSuccess;
 }
 
 template <TableMemory Memory>
+std::uint64_t EptTable<Memory>::exchange_leaves(machine::Gpn first, std::span<EptEntry> leaves) {
+  const Walk found = walk(first);
+  INVARIANT(found.level == 0 && first.value() % kEntries + leaves.size() <= kEntries);
+  machine::Spa address = found.entries[0];
+  std::uint64_t went = 0;
+  for (EptEntry& leaf : leaves) {
+    const EptEntry old = load(address);
+    if (old == EptEntry()) [[likely]] {
+      memory_.store(address, leaf.bits());
+      leaf = EptEntry();
+    } else {
+      leaf = exchange(address, old, leaf);
+      went += leaf.mapped() ? 1 : 0;
+    }
+    address = address + sizeof(std::uint64_t);
+  }
+  if (went != leaves.size()) {
+    count_in_table(found, 0, leaves.size(), went);
+  }
+  return went;
+}
+
+template <TableMemory Memory>
 Status EptTable<Memory>::map_large(machine::Gpn gpn, const GpaMapping& mapping) {
   INVARIANT(gpn.value() % kEntries == 0 && mapping.page.value() % kEntries == 0);
-  Walk found = walk(gpn, 1);
+  Walk found = walk_from_root(gpn, 1);
   if (found.level > 1) {
     if (const Status status = build(found, gpn, 1); status != Status::kSuccess) {
       return status;
     }
-    found = walk(gpn, 1);
+    found = walk_from_root(gpn, 1);
   }
   replace(found, 1, found.entry, EptEntry::leaf(mapping, true));
   if (found.entry.mapped() && !found.entry.large()) {
@@ -314,7 +407,7 @@ Status EptTable<Memory>::map_large(machine::Gpn gpn, const GpaMapping& mapping) 
 template <TableMemory Memory>
 Status EptTable<Memory>::unmap(machine::Gpn gpn) {
   change_ = {};
-  Walk found = walk(gpn, 0);
+  Walk found = walk(gpn);
   if (!found.entry.mapped()) {
     return Status::kSuccess;
   }
@@ -322,7 +415,7 @@ Status EptTable<Memory>::unmap(machine::Gpn gpn) {
     if (const Status status = build(found, gpn, 0); status != Status::kSuccess) {
       return status;
     }
-    found = walk(gpn, 0);
+    found = walk(gpn);
   }
   change_.replaced = replace(found, 0, found.entry, EptEntry());
   prune(found);
@@ -332,7 +425,7 @@ Status EptTable<Memory>::unmap(machine::Gpn gpn) {
 template <TableMemory Memory>
 void EptTable<Memory>::unmap_large(machine::Gpn gpn) {
   INVARIANT(gpn.value() % kEntries == 0);
-  const Walk found = walk(gpn, 1);
+  const Walk found = walk_from_root(gpn, 1);
   if (found.level != 1 || !found.entry.mapped()) {
     return;
   }
@@ -346,7 +439,7 @@ void EptTable<Memory>::unmap_large(machine::Gpn gpn) {
 template <TableMemory Memory>
 EptEntry EptTable<Memory>::modify(machine::Gpn gpn, std::uint64_t clear_bits,
                                   std::uint64_t set_bits) {
-  const Walk found = walk(gpn, 0);
+  const Walk found = walk(gpn);
   INVARIANT(found.entry.mapped());
   EptEntry old = found.entry;
   for (;;) {

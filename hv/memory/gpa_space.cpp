@@ -65,6 +65,50 @@ Status GpaSpace::map(Gpn gpn, const GpaMapping& mapping) {
   return status;
 }
 
+/// Whether all pages of a run are in the space, and none is overlaid.
+bool GpaSpace::is_plain_run(Gpn first, std::size_t count) const {
+  return contains(first) && count <= page_count_ - first.value() && !overlays_.any_in(first, count);
+}
+
+void GpaSpace::read_leaves(Gpn first, std::span<EptEntry> leaves) const {
+  if (is_plain_run(first, leaves.size())) {
+    table_.read_leaves(first, leaves);
+    return;
+  }
+  for (std::size_t index = 0; index < leaves.size(); ++index) {
+    const std::optional<GpaMapping> mapping = lookup_beneath_overlays(first + index);
+    leaves[index] = mapping ? EptEntry::leaf(*mapping, false) : EptEntry();
+  }
+}
+
+GpaSpace::RunOutcome GpaSpace::map_leaves(Gpn first, std::span<EptEntry> leaves) {
+  RunOutcome outcome;
+  if (!is_plain_run(first, leaves.size())) {
+    while (outcome.completed < leaves.size() && outcome.status == Status::kSuccess) {
+      outcome.status = map(first + outcome.completed, leaves[outcome.completed].mapping());
+      outcome.completed += outcome.status == Status::kSuccess ? 1 : 0;
+    }
+    return outcome;
+  }
+  // The last thing that may fail.
+  outcome.status = table_.prepare(first);
+  if (outcome.status != Status::kSuccess) {
+    return outcome;
+  }
+  outcome.completed = leaves.size();
+  count_split();
+  if (references_ != nullptr) {
+    references_->add_all(leaves);
+  }
+  const std::uint64_t went = table_.exchange_leaves(first, leaves);
+  if (references_ != nullptr && went != 0) {
+    references_->remove_all(leaves);
+  }
+  figures_.small_pages += leaves.size() - went;
+  figures_.modifications += leaves.size();
+  return outcome;
+}
+
 /// One mapping of 4 KiB became another, or came, or went.
 void GpaSpace::count_replaced(const std::optional<GpaMapping>& before,
                               const std::optional<GpaMapping>& after) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <span>
 
 #include "hv/memory/ept_table.h"
 #include "hv/memory/gpa_rights.h"
@@ -81,7 +82,18 @@ class GpaSpace {
   [[nodiscard]] std::optional<GpaMapping> lookup_beneath_overlays(machine::Gpn gpn) const;
   [[nodiscard]] bool is_overlaid(machine::Gpn gpn) const;
 
+  /// The last of these for pages one behind the other, all in the same 2 MiB, as entries of 4 KiB.
+  void read_leaves(machine::Gpn first, std::span<EptEntry> leaves) const;
+
   [[nodiscard]] Status map(machine::Gpn gpn, const GpaMapping& mapping);
+  /// How far map_leaves() came.
+  struct RunOutcome {
+    Status status = Status::kSuccess;
+    std::size_t completed = 0;
+  };
+  /// map() of each page from `first` on, all in the same 2 MiB, until one fails. The leaves are of
+  /// legal mappings; they do not stay what they are.
+  [[nodiscard]] RunOutcome map_leaves(machine::Gpn first, std::span<EptEntry> leaves);
   /// 512 pages; `gpn` and the mapping's page are 512-aligned, else kInvalidParameter.
   [[nodiscard]] Status map_large(machine::Gpn gpn, const GpaMapping& mapping);
   /// A page that is not mapped counts as unmapped: success.
@@ -133,6 +145,7 @@ class GpaSpace {
  private:
   [[nodiscard]] bool large_range_is_valid(machine::Gpn gpn) const;
   [[nodiscard]] bool is_mapped(machine::Gpn gpn) const;
+  [[nodiscard]] bool is_plain_run(machine::Gpn first, std::size_t count) const;
   [[nodiscard]] bool any_overlay_in_large_page(machine::Gpn gpn) const;
   void write_entry(machine::Gpn gpn, const std::optional<GpaMapping>& mapping);
   void uncover(const Overlay& overlay);

@@ -11,6 +11,7 @@ using machine::Spn;
 
 constexpr std::uint64_t kFramePages = machine::kLargePageSize / machine::kPageSize;
 constexpr std::uint64_t kCountBytes = sizeof(std::uint32_t);
+constexpr std::size_t kCountsAtOnce = 128;
 /// A count that came so far stays there: its page can never be deposited again.
 constexpr std::uint32_t kUncountable = ~0u;
 
@@ -35,6 +36,21 @@ void take_from(const std::optional<Spa>& where) {
     INVARIANT(count > 0);
     machine::store_u32(*where, count == kUncountable ? count : count - 1);
   }
+}
+
+/// How many entries from the first on lead to pages one behind the other. The first is mapped.
+std::size_t run_length(std::span<const EptEntry> leaves) {
+  constexpr std::uint64_t kPlace = machine::vmx::kEptAddressMask | EptEntry::kMapped;
+  std::uint64_t next = leaves.front().bits() & kPlace;
+  std::size_t length = 0;
+  for (const EptEntry leaf : leaves) {
+    if ((leaf.bits() & kPlace) != next) {
+      break;
+    }
+    next += machine::kPageSize;
+    ++length;
+  }
+  return length;
 }
 
 }  // namespace
@@ -97,6 +113,50 @@ void PageReferences::replace(const std::optional<Spn>& before, const std::option
   }
   if (before) {
     take_from(page_count(*before));
+  }
+}
+
+/// Adds to the counts of pages that lie one behind the other, many at once.
+void PageReferences::add_run(Spn first, std::size_t count) {
+  const Range* const range = range_of(first);
+  if (range == nullptr || range_of(first + (count - 1)) != range) {
+    for (std::size_t index = 0; index < count; ++index) {
+      add_to(page_count(first + index));
+    }
+    return;
+  }
+  std::array<std::uint32_t, kCountsAtOnce> counts;
+  Spa where = range->counts + (first.value() - range->first.value()) * kCountBytes;
+  while (count > 0) {
+    const std::span<std::uint32_t> some =
+        std::span(counts).first(count < kCountsAtOnce ? count : kCountsAtOnce);
+    machine::read_memory(where, std::as_writable_bytes(some));
+    for (std::uint32_t& each : some) {
+      each += each == kUncountable ? 0 : 1;
+    }
+    machine::write_memory(where, std::as_bytes(some));
+    where = where + some.size_bytes();
+    count -= some.size();
+  }
+}
+
+void PageReferences::add_all(std::span<const EptEntry> leaves) {
+  const machine::LockGuard guard(lock_);
+  while (!leaves.empty()) {
+    const std::size_t run = leaves.front().mapped() ? run_length(leaves) : 1;
+    if (leaves.front().mapped()) {
+      add_run(leaves.front().page(), run);
+    }
+    leaves = leaves.subspan(run);
+  }
+}
+
+void PageReferences::remove_all(std::span<const EptEntry> leaves) {
+  const machine::LockGuard guard(lock_);
+  for (const EptEntry leaf : leaves) {
+    if (leaf.mapped()) {
+      take_from(page_count(leaf.page()));
+    }
   }
 }
 

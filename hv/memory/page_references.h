@@ -9,6 +9,7 @@
 #include <span>
 
 #include "hv/lock_order.h"
+#include "hv/memory/ept_entry.h"
 #include "machine/address.h"
 #include "machine/boot.h"
 #include "machine/spin_lock.h"
@@ -31,6 +32,10 @@ class PageReferences {
 
   /// A mapping of one page led to `before` and leads to `after` now.
   void replace(const std::optional<machine::Spn>& before, const std::optional<machine::Spn>& after);
+  /// Mappings of one page each came, or went, by their entries of 4 KiB; those that map nothing do
+  /// not count.
+  void add_all(std::span<const EptEntry> leaves);
+  void remove_all(std::span<const EptEntry> leaves);
   /// A mapping of the 512 pages from `first`, which is 512-aligned, came or went.
   void add_large(machine::Spn first);
   void remove_large(machine::Spn first);
@@ -51,6 +56,7 @@ class PageReferences {
   [[nodiscard]] std::optional<machine::Spa> page_count(machine::Spn page) const;
   [[nodiscard]] std::optional<machine::Spa> frame_count(machine::Spn page) const;
   void add_each(machine::Spn first);
+  void add_run(machine::Spn first, std::size_t count);
 
   machine::SpinLock lock_{kPageReferencesRank};
   std::array<Range, machine::kMaxMemoryRanges> ranges_{};

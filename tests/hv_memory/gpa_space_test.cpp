@@ -4,6 +4,7 @@
 #include <rapidcheck/catch.h>
 #include <rapidcheck/state.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <vector>
@@ -12,6 +13,7 @@
 
 namespace {
 
+using hv::EptEntry;
 using hv::GpaCaching;
 using hv::GpaMapping;
 using hv::GpaNotes;
@@ -124,6 +126,45 @@ struct Map : Command {
   void run(const Model& model, System& system) const override {
     RC_ASSERT(system.space->map(Gpn(gpn), mapping) == Status::kSuccess);
     check_all(nextState(model), system);
+  }
+};
+
+/// Pages one behind the other, with what is in their way; and what they are is read in one go.
+struct MapRun : Command {
+  std::uint64_t gpn = any_page();
+  std::uint64_t count = std::min(*rc::gen::inRange<std::uint64_t>(1, 20), 512 - gpn % 512);
+  GpaMapping first = ram(*rc::gen::inRange<std::uint64_t>(1, 100), any_rights());
+  bool reversed = *rc::gen::arbitrary<bool>();
+  [[nodiscard]] GpaMapping part(std::uint64_t index) const {
+    GpaMapping mapping = first;
+    mapping.page = mapping.page + (reversed ? count - 1 - index : index);
+    return mapping;
+  }
+  void apply(Model& model) const override {
+    for (std::uint64_t index = 0; index < count; ++index) {
+      model.mapped[gpn + index] = part(index);
+      model.noted.erase(gpn + index);
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    std::vector<EptEntry> leaves;
+    for (std::uint64_t index = 0; index < count; ++index) {
+      leaves.push_back(EptEntry::leaf(part(index), false));
+    }
+    const GpaSpace::RunOutcome outcome = system.space->map_leaves(Gpn(gpn), leaves);
+    RC_ASSERT(outcome.status == Status::kSuccess);
+    RC_ASSERT(outcome.completed == count);
+    const Model next = nextState(model);
+    check_all(next, system);
+    std::vector<EptEntry> read(512);
+    system.space->read_leaves(Gpn(512), read);
+    for (std::uint64_t index = 0; index < read.size(); ++index) {
+      const std::optional<GpaMapping> beneath = next.beneath(512 + index);
+      RC_ASSERT(read[index].mapped() == beneath.has_value());
+      if (beneath) {
+        RC_ASSERT(read[index].mapping() == *beneath);
+      }
+    }
   }
 };
 
@@ -298,7 +339,7 @@ TEST_CASE("a GPA space with overlays behaves as a map with a stack of overlays a
     system.space->set_tracking(true);
     rc::state::check(
         Model(), system,
-        rc::state::gen::execOneOfWithArgs<Map, MapLarge, Unmap, UnmapLarge, ChangeRights,
+        rc::state::gen::execOneOfWithArgs<Map, MapRun, MapLarge, Unmap, UnmapLarge, ChangeRights,
                                           ChangeRightsLarge, Access, ExchangeNotes, ShowOverlay,
                                           HideOverlay, Invalidate>());
     system.space->invalidation_done();

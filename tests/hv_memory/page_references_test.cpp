@@ -4,6 +4,7 @@
 #include <rapidcheck/catch.h>
 #include <rapidcheck/state.h>
 
+#include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
 #include <map>
@@ -130,6 +131,32 @@ struct Map : OnChild {
   }
 };
 
+/// Pages one behind the other, some of them beyond the RAM.
+struct MapRun : OnChild {
+  std::uint64_t gpn = any_gpn();
+  std::uint64_t count = std::min(*rc::gen::inRange<std::uint64_t>(1, 20), 512 - gpn % 512);
+  std::uint64_t page = any_spn();
+  void checkPreconditions(const Model& model) const override {
+    const auto first = model.deposited.lower_bound(page);
+    RC_PRE(first == model.deposited.end() || *first >= page + count);
+  }
+  void apply(Model& model) const override {
+    for (std::uint64_t index = 0; index < count; ++index) {
+      model.mapped.at(child)[gpn + index] = page + index;
+    }
+  }
+  void run(const Model& model, System& system) const override {
+    std::vector<hv::EptEntry> leaves;
+    for (std::uint64_t index = 0; index < count; ++index) {
+      leaves.push_back(hv::EptEntry::leaf(ram(page + index), false));
+    }
+    const GpaSpace::RunOutcome outcome = space(system).map_leaves(Gpn(gpn), leaves);
+    RC_ASSERT(outcome.status == Status::kSuccess);
+    RC_ASSERT(outcome.completed == count);
+    check_all(nextState(model), system);
+  }
+};
+
 struct MapLarge : OnChild {
   std::uint64_t gpn = 512 * *rc::gen::inRange<std::uint64_t>(1, 3);
   std::uint64_t page = 512 * *rc::gen::inRange<std::uint64_t>(0, 5);
@@ -238,7 +265,7 @@ TEST_CASE("a page counts as a child's exactly as long as some child has it mappe
     System system;
     rc::state::check(
         Model(), system,
-        rc::state::gen::execOneOfWithArgs<Map, MapLarge, Unmap, UnmapLarge, ChangeRights,
+        rc::state::gen::execOneOfWithArgs<Map, MapRun, MapLarge, Unmap, UnmapLarge, ChangeRights,
                                           ShowOverlay, HideOverlay, Replace, Deposit>());
     for (std::optional<GpaSpace>& space : system.spaces) {
       space->destroy();
