@@ -10,7 +10,7 @@ namespace {
 namespace x86 = machine::x86;
 
 /// Components whose features the parent hides are not there for the guest.
-std::uint64_t shown_components(std::uint64_t components, const ProcessorFeatureBanks& disabled) {
+std::uint64_t without_hidden(std::uint64_t components, const ProcessorFeatureBanks& disabled) {
   if (disabled.has(ProcessorFeature::kXsave)) {
     return 0;
   }
@@ -37,8 +37,7 @@ void add_processor(CpuidSubject& subject, LogicalProcessor& processor, const Par
   subject.processors_per_socket = partition.properties.processors_per_socket;
   subject.hides_invariant_tsc = partition.privileges.has(Privilege::kAccessTscInvariantControls) &&
                                 partition.tsc_invariant_control.load() == 0;
-  subject.extended_components =
-      shown_components(capabilities.extended_components, partition.properties.disabled_features);
+  subject.extended_components = offered_components(capabilities.extended_components, partition);
   subject.extended_area_bytes = capabilities.extended_area_bytes;
   subject.rdtscp = (capabilities.controls.secondary & machine::vmx::kEnableRdtscp) != 0;
 }
@@ -49,6 +48,10 @@ void add_count(CpuidSubject& subject, LogicalProcessor& processor, const Partiti
 }
 
 }  // namespace
+
+std::uint64_t offered_components(std::uint64_t processor_components, const Partition& partition) {
+  return without_hidden(processor_components, partition.properties.disabled_features);
+}
 
 CpuidSubject cpuid_subject(LogicalProcessor& processor, const Partition& partition) {
   CpuidSubject subject = chosen_by_parent(partition);

@@ -16,6 +16,11 @@ class VirtualProcessor;
 /// As its first virtual processor would answer. Takes the communication lock.
 [[nodiscard]] CpuidSubject cpuid_subject(LogicalProcessor& processor, const Partition& partition);
 
+/// The components of extended state that the partition's processors have, of those that the
+/// computer's have: bits of XCR0.
+[[nodiscard]] std::uint64_t offered_components(std::uint64_t processor_components,
+                                               const Partition& partition);
+
 /// What CPUID answers; reads the executing processor's own CPUID for its leaves.
 [[nodiscard]] machine::CpuidResult answer_cpuid(const CpuidSubject& subject, std::uint32_t leaf,
                                                 std::uint32_t subleaf);

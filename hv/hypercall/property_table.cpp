@@ -273,7 +273,8 @@ std::uint64_t read_compatibility(const Access& access) {
 }
 
 std::uint64_t read_xsave_states(const Access& access) {
-  return access.processor.capabilities().extended_components | kLegacyStates;
+  const std::uint64_t there = access.processor.capabilities().extended_components;
+  return offered_components(there, access.partition) | kLegacyStates;
 }
 std::uint64_t read_xsave_size(const Access& access) {
   const std::uint64_t bytes = access.processor.capabilities().extended_area_bytes;

@@ -208,8 +208,9 @@ void handle_control_register(LogicalProcessor& processor, VirtualProcessor& vp) 
 void handle_xsetbv(LogicalProcessor& processor, VirtualProcessor& vp) {
   const machine::GuestRegisters& registers = vp.context.registers();
   const std::uint64_t value = (registers.rdx << 32) | (registers.rax & 0xFFFF'FFFF);
-  if (static_cast<std::uint32_t>(registers.rcx) == 0 &&
-      vp.extended.write_xcr0(processor.capabilities(), value)) {
+  const std::uint64_t offered =
+      offered_components(processor.capabilities().extended_components, vp.partition);
+  if (static_cast<std::uint32_t>(registers.rcx) == 0 && vp.extended.write_xcr0(offered, value)) {
     vtx::complete_instruction();
   } else {
     inject_general_protection(vp);

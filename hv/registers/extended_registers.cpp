@@ -1,5 +1,6 @@
 #include "hv/registers/extended_registers.h"
 
+#include "hv/cpuid/cpuid_subject.h"
 #include "hv/hypervisor.h"
 #include "machine/invariant.h"
 #include "machine/x86.h"
@@ -49,7 +50,8 @@ RegisterValue read_extended_register(VirtualProcessor& vp, RegisterName name) {
 bool write_extended_register(VirtualProcessor& vp, RegisterName name, const RegisterValue& value) {
   INVARIANT(is_extended_register(name));
   if (name == RegisterName::kXfem) {
-    return vp.extended.write_xcr0(this_processor().capabilities(), value.low);
+    const std::uint64_t there = this_processor().capabilities().extended_components;
+    return vp.extended.write_xcr0(offered_components(there, vp.partition), value.low);
   }
   if (name == RegisterName::kXmmControlStatus) {
     return vp.extended.write_mxcsr(value);

@@ -78,10 +78,10 @@ void ExtendedState::restore() {
   set_xcr0(*unit_, xcr0_);
 }
 
-bool ExtendedState::write_xcr0(const Capabilities& capabilities, std::uint64_t value) {
+bool ExtendedState::write_xcr0(std::uint64_t offered, std::uint64_t value) {
   const bool avx = (value & x86::kXcr0Avx) != 0;
   const std::uint64_t avx512 = value & x86::kXcr0Avx512;
-  if ((value & ~capabilities.extended_components) != 0 || (value & x86::kXcr0X87) == 0 ||
+  if ((value & ~offered) != 0 || (value & x86::kXcr0X87) == 0 ||
       (avx && (value & x86::kXcr0Sse) == 0) ||
       (avx512 != 0 && (avx512 != x86::kXcr0Avx512 || !avx))) {
     return false;

@@ -45,8 +45,8 @@ class ExtendedState {
   void reset();
   [[nodiscard]] std::uint64_t xcr0() const { return xcr0_; }
   /// False, with nothing changed, for a value that the processor refuses (SDM vol. 1 13.3) or that
-  /// has a component that is not offered.
-  [[nodiscard]] bool write_xcr0(const Capabilities& capabilities, std::uint64_t value);
+  /// has a component that is not offered; these are among what the processor has.
+  [[nodiscard]] bool write_xcr0(std::uint64_t offered, std::uint64_t value);
 
   // As a page, in the standard format, while no processor has it loaded. `states` are components,
   // of those that are offered.

@@ -75,13 +75,14 @@ Gpa load_image(Child& child, std::string_view name) {
 }  // namespace
 
 Child make(const char* module_name, std::uint32_t vp_count, EarlyStep early,
-           std::uint64_t more_flags) {
+           std::uint64_t more_flags, std::uint64_t disabled_xsave_features) {
   Child child;
   child.memory = kMemoryBase;
   child.memory_pages = kMemoryPages;
   child.deposited_pages = kDepositedPages;
   hv::CreatePartitionInput creation;
   creation.flags = hv::kCreateLocalApicEmulation | hv::kCreateX2ApicCapable | more_flags;
+  creation.disabled_xsave_features = disabled_xsave_features;
   GUEST_CHECK(call(HypercallControl(CallCode::kCreatePartition), creation).status() ==
               Status::kSuccess);
   child.id = output<hv::PartitionIdOutput>().partition;

@@ -28,7 +28,8 @@ using EarlyStep = void (*)(hv::PartitionId partition);
 /// Creates a partition with the image of a boot module, and its VPs, none started. `more_flags`
 /// are creation flags beside those that every child has.
 [[nodiscard]] Child make(const char* module_name, std::uint32_t vp_count = 1,
-                         EarlyStep early = nullptr, std::uint64_t more_flags = 0);
+                         EarlyStep early = nullptr, std::uint64_t more_flags = 0,
+                         std::uint64_t disabled_xsave_features = 0);
 void start(const Child& child, std::uint32_t vp);
 [[nodiscard]] hv::Status try_start(const Child& child, std::uint32_t vp);
 void map_hole(const Child& child);

@@ -201,6 +201,63 @@ void root_that_turns_xsave_on() {
   end(0);
 }
 
+constexpr std::uint64_t kWithoutAvx = x86::kXcr0X87 | x86::kXcr0Sse;
+
+/// With XSAVE turned on by its parent.
+void start_with_xsave() {
+  machine::store_u32(child_maker::kSharedWord, 1);
+  await(child_maker::kSharedWord, 2);
+}
+
+[[nodiscard]] bool faults(std::uint64_t xcr0) {
+  const auto written = machine::try_write_xcr0(xcr0);
+  return !written && written.error().vector == x86::kVectorGeneralProtection;
+}
+
+void child_without_avx() {
+  start_with_xsave();
+  GUEST_CHECK(machine::cpuid(x86::kCpuidExtendedState, 0).eax == kWithoutAvx);
+  GUEST_CHECK(faults(kComponents));
+  GUEST_CHECK(machine::read_xcr0() == x86::kXcr0X87);
+  GUEST_CHECK(machine::try_write_xcr0(kWithoutAvx).has_value());
+  GUEST_CHECK(machine::read_xcr0() == kWithoutAvx);
+  machine::store_u32(child_maker::kSharedWord, 3);
+  machine::sti_hlt();
+}
+
+void child_without_xsave() {
+  start_with_xsave();
+  GUEST_CHECK(machine::cpuid(x86::kCpuidExtendedState, 0).eax == 0);
+  GUEST_CHECK(faults(x86::kXcr0X87));
+  machine::store_u32(child_maker::kSharedWord, 3);
+  machine::sti_hlt();
+}
+
+template <hv::ProcessorFeature kHidden>
+void root_that_hides() {
+  begin();
+  constexpr std::uint64_t kBit = 1ull << (static_cast<unsigned>(kHidden) % 64);
+  const Child child = child_maker::make("child", 1, nullptr, 0, kBit);
+  child_maker::start(child, 0);
+  await(word_of(child), 1);
+  child_maker::set_register(child, 0, RegisterName::kCr4,
+                            x86::kCr4Pae | x86::kCr4Osfxsr | x86::kCr4Osxsave);
+  machine::store_u32(word_of(child), 2);
+  await(word_of(child), 3);
+  const hv::GetPartitionPropertyInput input{child.id, hv::PartitionProperty::kXsaveStates, 0};
+  GUEST_CHECK(call(HypercallControl(CallCode::kGetPartitionProperty), input).status() ==
+              Status::kSuccess);
+  GUEST_CHECK(output<hv::GetPartitionPropertyOutput>().value == kWithoutAvx);
+  const Registers registers{child};
+  const Status x87_alone =
+      kHidden == hv::ProcessorFeature::kXsave ? Status::kInvalidRegisterValue : Status::kSuccess;
+  GUEST_CHECK(registers.set(RegisterName::kXfem, {kComponents, 0}) ==
+              Status::kInvalidRegisterValue);
+  GUEST_CHECK(registers.set(RegisterName::kXfem, {x86::kXcr0X87, 0}) == x87_alone);
+  child_maker::destroy(child);
+  end(0);
+}
+
 sim::RunResult run_pair(void (*root)(), void (*child)(), std::uint32_t processors,
                         std::uint64_t seed) {
   return run(world_with_child(root, child, nullptr, processors), seed);
@@ -225,6 +282,12 @@ TEST_CASE("virtual processors that share a processor keep their registers apart"
 
 TEST_CASE("a parent reads and writes the extended registers of a child", "[hv][extended]") {
   require_passes(root_that_sets_registers, child_that_shows_its_registers);
+}
+
+TEST_CASE("state that a parent hides is turned on by nobody, its guest or itself",
+          "[hv][extended]") {
+  require_passes(root_that_hides<hv::ProcessorFeature::kAvx>, child_without_avx);
+  require_passes(root_that_hides<hv::ProcessorFeature::kXsave>, child_without_xsave);
 }
 
 TEST_CASE("XCR0 is the guest's own, and takes what CPUID offers", "[hv][extended]") {
