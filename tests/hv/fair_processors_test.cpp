@@ -125,6 +125,41 @@ void root_of_capped() {
   end(0);
 }
 
+void bind(const child_maker::Child& child, std::uint32_t vp, std::uint64_t processors) {
+  const hv::SetPartitionPropertyExInput input{child.id, PartitionProperty::kVpSchedulingAffinity, 0,
+                                              vp, 0};
+  const hv::ProcessorSetValue value{hv::ProcessorSetValue::kSparse, 1, processors};
+  machine::write_memory(kInputPage + sizeof(input), std::as_bytes(std::span(&value, 1)));
+  GUEST_CHECK(
+      call(HypercallControl(CallCode::kSetPartitionPropertyEx).with_variable_header(3), input)
+          .status() == Status::kSuccess);
+}
+
+/// The first two have a processor each, four share one, and ten the last: each its part of that.
+void root_of_bound() {
+  const child_maker::Child child = start_child();
+  const auto processor_of = [](std::uint32_t vp) { return vp < 2 ? vp : (vp < 6 ? 2u : 3u); };
+  for (std::uint32_t vp = 0; vp < kVps; ++vp) {
+    bind(child, vp, 1ull << processor_of(vp));
+  }
+  sleep_until(machine::read_tsc() + kTicksOf100Ms / 4);
+  std::uint32_t before[kVps] = {};
+  for (std::uint32_t vp = 0; vp < kVps; ++vp) {
+    before[vp] = work_of(child, vp);
+  }
+  sleep_until(machine::read_tsc() + kTicksOf100Ms);
+  constexpr std::uint32_t kWorkOf100Ms = 10'000;
+  constexpr std::uint32_t kSharing[kLps] = {1, 1, 4, 10};
+  for (std::uint32_t vp = 0; vp < kVps; ++vp) {
+    const std::uint32_t done = work_of(child, vp) - before[vp];
+    const std::uint32_t part = kWorkOf100Ms / kSharing[processor_of(vp)];
+    GUEST_CHECK(done * 100 >= part * 90);
+    GUEST_CHECK(done * 100 <= part * 110);
+  }
+  child_maker::destroy(child);
+  end(0);
+}
+
 sim::WorldConfiguration world_of_sixteen(void (*root)()) {
   sim::WorldConfiguration configuration =
       world_with_child(root, first_processor, other_processor, kLps);
@@ -152,4 +187,9 @@ TEST_CASE("sixteen busy virtual processors on four logical ones get the same wit
 TEST_CASE("virtual processors get no more than their partition's cap, and all when it is lifted",
           "[hv][scheduler]") {
   require_pass(root_of_capped);
+}
+
+TEST_CASE("virtual processors that are bound share the logical processors that they are bound to",
+          "[hv][scheduler]") {
+  require_pass(root_of_bound);
 }
