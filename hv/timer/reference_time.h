@@ -22,6 +22,8 @@ struct MachineWords {
   /// `condition` ? `yes` : `no`.
   static constexpr Word select(bool condition, Word yes, Word no) { return condition ? yes : no; }
   static constexpr bool not_below(Word left, Word right) { return left >= right; }
+  static constexpr Word quotient(Word value, std::uint64_t divisor) { return value / divisor; }
+  static constexpr Word remainder(Word value, std::uint64_t divisor) { return value % divisor; }
 };
 
 /// The upper half of the 128-bit product of two words, by their 32-bit halves. No partial sum
@@ -76,6 +78,29 @@ static_assert(reference_scale(2'500'000'000) == 73786976294838206);
   return multiply_high<MachineWords>(tsc, scale) + offset;
 }
 
+/// The fastest counter for which the product below fits a word.
+inline constexpr std::uint64_t kMaxTimedFrequencyHz = 1ull << 40;
+inline constexpr std::uint64_t kFarAwaySeconds = 1u << 20;
+
+/// How many ticks a clock takes to show `distance_100ns` more than it does: at least enough,
+/// whatever it has of the next unit already; the largest word for what is too far away. One unit
+/// more than asked for covers what rounding took away; the scale is rounded down, so that over a
+/// long distance the clock loses a unit more.
+template <class Arithmetic, class Word = typename Arithmetic::Word>
+[[nodiscard]] constexpr Word ticks_of_distance(const Word& distance_100ns,
+                                               const Word& frequency_hz) {
+  const Word one = Arithmetic::number(1);
+  const Word seconds = Arithmetic::quotient(distance_100ns, kReferenceTimeFrequencyHz);
+  const Word rest = Arithmetic::remainder(distance_100ns, kReferenceTimeFrequencyHz) + one;
+  const auto far = Arithmetic::not_below(seconds, Arithmetic::number(kFarAwaySeconds));
+  const Word counted = Arithmetic::select(far, Arithmetic::number(0), seconds);
+  const Word per_unit = Arithmetic::quotient(frequency_hz, kReferenceTimeFrequencyHz) + one;
+  const Word upper = counted * frequency_hz;
+  const Word lower = Arithmetic::quotient(rest * frequency_hz, kReferenceTimeFrequencyHz);
+  const Word ticks = upper + lower + per_unit + per_unit;
+  return Arithmetic::select(far, Arithmetic::number(~0ull), ticks);
+}
+
 /// A clock in 100 ns units over a counter of constant rate. Time counts from when it is started.
 class ReferenceClock {
  public:
@@ -100,26 +125,10 @@ class ReferenceClock {
     if (distance == 0 || (distance >> 63) != 0) {
       return 0;
     }
-    return ticks_of(distance);
+    return ticks_of_distance<MachineWords>(distance, frequency_hz_);
   }
 
  private:
-  /// One unit more than asked for covers what rounding took away.
-  [[nodiscard]] constexpr std::uint64_t ticks_of(std::uint64_t distance_100ns) const {
-    const std::uint64_t seconds = distance_100ns / kReferenceTimeFrequencyHz;
-    const std::uint64_t rest = distance_100ns % kReferenceTimeFrequencyHz + 1;
-    if (seconds >= kFarAwaySeconds) {
-      return ~0ull;
-    }
-    const std::uint64_t ticks_per_unit = frequency_hz_ / kReferenceTimeFrequencyHz + 1;
-    const std::uint64_t upper = seconds * frequency_hz_;
-    // rest * frequency fits for any frequency up to 2^40 Hz.
-    const std::uint64_t lower = rest * frequency_hz_ / kReferenceTimeFrequencyHz;
-    // The scale is rounded down: over a long distance the clock loses a unit more.
-    return upper + lower + 2 * ticks_per_unit;
-  }
-
-  static constexpr std::uint64_t kFarAwaySeconds = 1u << 20;
   std::uint64_t frequency_hz_ = kMinTscFrequencyHz;
   std::uint64_t scale_ = 0;
   std::uint64_t offset_ = 0;

@@ -1,5 +1,6 @@
 // The synthetic MSRs as a guest finds them, on the whole hypervisor in the simulator.
 #include <catch2/catch.hpp>
+#include <random>
 
 #include "hv/msr/msr_table.h"
 #include "hv/timer/reference_time.h"
@@ -140,6 +141,17 @@ TEST_CASE("an MSR or value that the hypervisor does not have is a #GP", "[hv][ms
 }
 TEST_CASE("the reference TSC page and the reference counter agree", "[hv][msr]") {
   require_pass(read_two_clocks);
+}
+TEST_CASE("the page and the counter agree at every rate of the time-stamp counter", "[hv][msr]") {
+  std::mt19937_64 draws(1);
+  std::uniform_int_distribution<std::uint64_t> rates(20'000'000, 6'000'000'000);
+  for (int rate = 0; rate < 25; ++rate) {
+    sim::WorldConfiguration configuration = world(read_two_clocks);
+    configuration.tsc_frequency_hz = rates(draws);
+    const sim::RunResult result = run(configuration, static_cast<std::uint64_t>(rate));
+    INFO(configuration.tsc_frequency_hz << " Hz: " << describe(result));
+    REQUIRE(result.passed());
+  }
 }
 TEST_CASE("an overlay hides what is beneath and uncovers it", "[hv][msr]") {
   require_pass(move_message_page);
