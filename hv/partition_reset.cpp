@@ -76,6 +76,7 @@ void reset_processor(Hypervisor& hypervisor, VirtualProcessor& vp) {
   vp.events_asked_for = false;
   vp.records.pending_events = {};
   vp.records.memory_types = {};
+  vp.records.unhalted_timer = {};
   vp.interrupt_window = false;
   vp.context.reset_state();
   vp.extended.reset();

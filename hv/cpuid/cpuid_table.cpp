@@ -83,6 +83,9 @@ CpuidResult features(const CpuidSubject& subject) {
   if ((subject.synthetic_features & SyntheticFeatures::kDirectTimers) != 0) {
     result.edx |= FeaturesEdx::kDirectSyntheticTimers;
   }
+  if (subject.privileges.has(Privilege::kAccessSyntheticTimerRegs)) {
+    result.edx |= FeaturesEdx::kTimeUnhaltedTimer;
+  }
   if (subject.privileges.has(Privilege::kAccessGuestIdleReg)) {
     result.edx |= FeaturesEdx::kGuestIdleState;
   }

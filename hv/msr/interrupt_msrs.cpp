@@ -170,6 +170,21 @@ WriteResult write_synic(const MsrAccess& access, std::uint64_t value) {
   return {};
 }
 
+ReadResult read_unhalted_timer(const MsrAccess& access) {
+  const machine::LockGuard guard(access.vp.lock);
+  return access.vp.records.unhalted_timer.read(access.msr);
+}
+
+WriteResult write_unhalted_timer(const MsrAccess& access, std::uint64_t value) {
+  const std::uint64_t run_time = run_time_100ns(access.hypervisor, access.vp);
+  const machine::LockGuard guard(access.vp.lock);
+  if (!access.vp.records.unhalted_timer.write(access.msr, value, run_time)) {
+    return fault();
+  }
+  access.vp.changed = true;
+  return {};
+}
+
 ReadResult read_timer(const MsrAccess& access) {
   const machine::LockGuard guard(access.vp.lock);
   return access.vp.timers.read(access.msr);

@@ -59,6 +59,8 @@ ReadResult read_synic(const MsrAccess& access);
 WriteResult write_synic(const MsrAccess& access, std::uint64_t value);
 ReadResult read_timer(const MsrAccess& access);
 WriteResult write_timer(const MsrAccess& access, std::uint64_t value);
+ReadResult read_unhalted_timer(const MsrAccess& access);
+WriteResult write_unhalted_timer(const MsrAccess& access, std::uint64_t value);
 ReadResult read_x2apic(const MsrAccess& access);
 WriteResult write_x2apic(const MsrAccess& access, std::uint64_t value);
 ReadResult read_tsc_deadline(const MsrAccess& access);

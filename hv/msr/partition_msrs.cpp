@@ -3,6 +3,7 @@
 #include "hv/msr/msr_handlers.h"
 #include "hv/overlay_pages.h"
 #include "hv/partition_reset.h"
+#include "hv/processor/interrupt_delivery.h"
 #include "hv/tlfs/msr.h"
 #include "machine/machine.h"
 
@@ -62,16 +63,7 @@ ReadResult read_vp_index(const MsrAccess& access) {
 }
 
 ReadResult read_vp_runtime(const MsrAccess& access) {
-  const std::uint64_t now = machine::read_tsc();
-  std::uint64_t ticks = 0;
-  {
-    const machine::LockGuard guard(access.hypervisor.scheduler_lock);
-    ticks = access.vp.run_time;
-    if (access.vp.state == RunState::kRunning && now > access.vp.running_since) {
-      ticks += now - access.vp.running_since;
-    }
-  }
-  return reference_time(ticks, access.vp.partition.clock.scale(), 0);
+  return run_time_100ns(access.hypervisor, access.vp);
 }
 
 ReadResult read_time_ref_count(const MsrAccess& access) {

@@ -15,7 +15,30 @@ namespace {
 
 constexpr std::uint16_t kRealModeCode = 0x9B;
 
+/// Of the virtual processor that runs here: nobody else changes what counts its time.
+std::uint64_t own_run_time_100ns(const VirtualProcessor& vp, std::uint64_t now) {
+  const std::uint64_t ran = now > vp.running_since ? now - vp.running_since : 0;
+  return reference_time(vp.run_time + ran, vp.partition.clock.scale(), 0);
+}
+
+void expire_unhalted_timer(VirtualProcessor& vp, std::uint64_t now) {
+  UnhaltedTimer& timer = vp.records.unhalted_timer;
+  const auto vector = timer.runs() ? timer.expire(own_run_time_100ns(vp, now)) : std::nullopt;
+  if (!vector) {
+    return;
+  }
+  if (vp.vp_assist.enabled()) {
+    machine::store_u8(machine::Spa(vp.pages.assist) + UnhaltedTimerConfig::kExpiredOffset, 1);
+  }
+  if (*vector == UnhaltedTimerConfig::kNmi) {
+    vp.nmi_pending = true;
+  } else {
+    (void)vp.apic.request(*vector);
+  }
+}
+
 void expire_timers(VirtualProcessor& vp, std::uint64_t now) {
+  expire_unhalted_timer(vp, now);
   const std::optional<std::uint64_t> apic_due = vp.apic.timer_deadline();
   if (apic_due && *apic_due <= now) {
     (void)vp.apic.expire_timer(now);
@@ -30,13 +53,23 @@ void expire_timers(VirtualProcessor& vp, std::uint64_t now) {
   }
 }
 
+/// A deadline so many ticks from now, however far away.
+std::uint64_t after(std::uint64_t distance, std::uint64_t now) {
+  return distance < kNoDeadline - now ? now + distance : kNoDeadline - 1;
+}
+
 /// When the next timer of the VP is due, in TSC ticks. A lazy timer is due only while the VP runs.
 std::uint64_t next_timer(const VirtualProcessor& vp, std::uint64_t now, bool running) {
   std::uint64_t due = vp.apic.timer_deadline().value_or(kNoDeadline);
   const std::uint64_t time = vp.partition.clock.time_at(now);
   if (const std::optional<std::uint64_t> synthetic = vp.timers.next_due(time, running)) {
-    const std::uint64_t distance = vp.partition.clock.ticks_until(*synthetic, now);
-    const std::uint64_t at = distance < kNoDeadline - now ? now + distance : kNoDeadline - 1;
+    const std::uint64_t at = after(vp.partition.clock.ticks_until(*synthetic, now), now);
+    due = at < due ? at : due;
+  }
+  const UnhaltedTimer& unhalted = vp.records.unhalted_timer;
+  if (running && unhalted.runs()) {
+    const std::uint64_t left = *unhalted.left_100ns(own_run_time_100ns(vp, now));
+    const std::uint64_t at = after(vp.partition.clock.ticks_until(time + left, now), now);
     due = at < due ? at : due;
   }
   return due;
@@ -264,6 +297,19 @@ bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now) {
   choose_event(vp);
   vp.look_again_at = next_timer(vp, now, true);
   return true;
+}
+
+std::uint64_t run_time_100ns(Hypervisor& hypervisor, const VirtualProcessor& vp) {
+  const std::uint64_t now = machine::read_tsc();
+  std::uint64_t ticks = 0;
+  {
+    const machine::LockGuard guard(hypervisor.scheduler_lock);
+    ticks = vp.run_time;
+    if (vp.state == RunState::kRunning && now > vp.running_since) {
+      ticks += now - vp.running_since;
+    }
+  }
+  return reference_time(ticks, vp.partition.clock.scale(), 0);
 }
 
 void request_sints(VirtualProcessor& vp, SintSet requested) {

@@ -24,6 +24,9 @@ class VirtualProcessor;
 /// an interrupt; `wake_at` then says until when.
 [[nodiscard]] bool prepare_to_run(VirtualProcessor& vp, std::uint64_t now);
 
+/// How long it has run so far. Takes the scheduler lock.
+[[nodiscard]] std::uint64_t run_time_100ns(Hypervisor& hypervisor, const VirtualProcessor& vp);
+
 /// Requests the interrupts of SINTs. Under the VP's lock.
 void request_sints(VirtualProcessor& vp, SintSet requested);
 /// Offers queued messages to the empty slots. Under the VP's lock.

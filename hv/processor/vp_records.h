@@ -9,6 +9,7 @@
 #include "hv/cpuid/cpuid_answers.h"
 #include "hv/processor/intercept_results.h"
 #include "hv/registers/memory_type_registers.h"
+#include "hv/timer/unhalted_timer.h"
 #include "hv/tlfs/messages.h"
 #include "hv/tlfs/register_values.h"
 #include "machine/address.h"
@@ -34,6 +35,7 @@ struct VpRecords {
   // Under the VP's lock.
   /// The register DeliverabilityNotifications: what the parent waits to be told.
   std::uint64_t deliverability = 0;
+  UnhaltedTimer unhalted_timer;
 
   // Under the communication lock.
   std::array<std::byte, kMessagePayloadBytes> intercept_payload{};

@@ -43,6 +43,26 @@ struct TimerConfig {
 };
 static_assert(sizeof(TimerConfig) == 8);
 
+/// STIME_UNHALTED_TIMER_CONFIG: 7:0 vector, 2 for an NMI, bit 8 enables.
+struct UnhaltedTimerConfig {
+  static constexpr std::uint64_t kVectorMask = 0xFF;
+  static constexpr std::uint64_t kEnable = 1u << 8;
+  static constexpr std::uint8_t kNmi = 2;
+  static constexpr std::uint8_t kMinVector = 16;
+  /// In the VP assist page: set when it has expired.
+  static constexpr std::uint32_t kExpiredOffset = 56;
+
+  std::uint64_t value = 0;
+  [[nodiscard]] constexpr bool enabled() const { return (value & kEnable) != 0; }
+  [[nodiscard]] constexpr std::uint8_t vector() const {
+    return static_cast<std::uint8_t>(value & kVectorMask);
+  }
+  [[nodiscard]] constexpr bool is_legal() const {
+    return (value & ~(kVectorMask | kEnable)) == 0 &&
+           (!enabled() || vector() == kNmi || vector() >= kMinVector);
+  }
+};
+
 /// The payload of a TimerExpired message.
 struct TimerExpiredPayload {
   std::uint32_t timer_index = 0;

@@ -38,6 +38,118 @@ void take_privilege(hv::PartitionId child) {
                            hv::kGuestPrivilegeBits & ~kRegisters) == hv::Status::kSuccess);
 }
 
+// --- The time-unhalted timer -------------------------------------------------------------------
+
+using Unhalted = hv::UnhaltedTimerConfig;
+constexpr machine::Gpa kExpirations{0x40'5100};
+constexpr std::uint64_t kPeriod_100ns = 1000;
+constexpr std::uint64_t kPeriodNs = kPeriod_100ns * 100;
+
+std::uint32_t expirations() { return machine::load_u32(kExpirations); }
+
+/// Counts what comes with a vector.
+void count_expirations(std::uint8_t vector) {
+  machine::set_interrupt_handler(vector, [](const machine::InterruptFrame& frame) {
+    machine::store_u32(kExpirations, expirations() + 1);
+    if (frame.vector != Unhalted::kNmi) {
+      machine::write_msr(x86::kX2ApicEoi, 0);
+    }
+  });
+  machine::enable_interrupts();
+}
+
+/// It has a period, and begins it with a write to CONFIG.
+MsrOutcome enable_unhalted(std::uint8_t vector) {
+  count_expirations(vector);
+  machine::write_msr(hv::kMsrUnhaltedTimerCount, kPeriod_100ns);
+  return write_and_read_back(hv::kMsrUnhaltedTimerConfig, Unhalted::kEnable | vector);
+}
+
+void take_timer_privilege(hv::PartitionId child) {
+  constexpr auto kRegisters = static_cast<std::uint64_t>(hv::Privilege::kAccessSyntheticTimerRegs);
+  GUEST_CHECK(set_property(child, hv::PartitionProperty::kPrivilegeFlags,
+                           hv::kGuestPrivilegeBits & ~kRegisters) == hv::Status::kSuccess);
+}
+
+constexpr MsrCase kUnhaltedCases[] = {
+    {hv::kMsrUnhaltedTimerConfig, "a vector, which comes once a period of running", kWorks,
+     [] {
+       const MsrOutcome outcome = enable_unhalted(kVector);
+       for (std::uint32_t period = 0; period < 10; ++period) {
+         GUEST_CHECK(expirations() <= period + 1);
+         machine::spend(kPeriodNs);
+       }
+       GUEST_CHECK(expirations() >= 8 && expirations() <= 11);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerConfig, "an NMI, and interrupts disabled", kWorks,
+     [] {
+       const MsrOutcome outcome = enable_unhalted(Unhalted::kNmi);
+       static_cast<void>(machine::disable_interrupts());
+       machine::spend(3 * kPeriodNs);
+       GUEST_CHECK(expirations() >= 1);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerConfig, "its expiration in the assist page", kWorks,
+     [] {
+       machine::write_msr(hv::kMsrVpAssistPage,
+                          hv::OverlayPageRegister(kAssistPage.page(), true).value());
+       const MsrOutcome outcome = enable_unhalted(kVector);
+       GUEST_CHECK(machine::load_u8(kAssistPage + Unhalted::kExpiredOffset) == 0);
+       machine::spend(2 * kPeriodNs);
+       GUEST_CHECK(machine::load_u8(kAssistPage + Unhalted::kExpiredOffset) == 1);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerConfig, "time that is spent halted, which does not count", kWorks,
+     [] {
+       machine::set_interrupt_handler(kVector + 1, [](const machine::InterruptFrame&) {
+         machine::write_msr(x86::kX2ApicEoi, 0);
+       });
+       machine::write_msr(x86::kX2ApicLvtTimer, x86::kLvtTimerTscDeadline | (kVector + 1));
+       const MsrOutcome outcome = enable_unhalted(kVector);
+       static_cast<void>(machine::disable_interrupts());
+       constexpr std::uint64_t kTicksOfTenPeriods = 2'500'000;
+       machine::write_msr(x86::kMsrTscDeadline, machine::read_tsc() + kTicksOfTenPeriods);
+       machine::sti_hlt();
+       GUEST_CHECK(expirations() == 0);
+       machine::spend(2 * kPeriodNs);
+       GUEST_CHECK(expirations() >= 1);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerConfig, "disabled, with any vector", kWorks,
+     [] { return write_and_read_back(hv::kMsrUnhaltedTimerConfig, 5); }},
+    {hv::kMsrUnhaltedTimerConfig, "enabled with an exception's vector", kFaults,
+     [] {
+       const MsrOutcome outcome = write(hv::kMsrUnhaltedTimerConfig, Unhalted::kEnable | 15);
+       GUEST_CHECK(machine::read_msr(hv::kMsrUnhaltedTimerConfig) == 0);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerConfig, "a reserved bit", kFaults,
+     [] { return write(hv::kMsrUnhaltedTimerConfig, 1u << 9); }},
+    {hv::kMsrUnhaltedTimerConfig, "a child without the privilege", kFaults,
+     [] { return read(hv::kMsrUnhaltedTimerConfig); }, Caller::kChild, nullptr, nullptr,
+     take_timer_privilege},
+    {hv::kMsrUnhaltedTimerCount, "0, which stops it", kWorks,
+     [] {
+       GUEST_CHECK(enable_unhalted(kVector) == kWorks);
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrUnhaltedTimerCount, 0);
+       machine::spend(3 * kPeriodNs);
+       GUEST_CHECK(expirations() == 0);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerCount, "a period that never ends", kWorks,
+     [] {
+       GUEST_CHECK(enable_unhalted(kVector) == kWorks);
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrUnhaltedTimerCount, ~0ull);
+       machine::spend(3 * kPeriodNs);
+       GUEST_CHECK(expirations() == 0);
+       return outcome;
+     }},
+    {hv::kMsrUnhaltedTimerCount, "a child without the privilege", kFaults,
+     [] { return write(hv::kMsrUnhaltedTimerCount, 1); }, Caller::kChild, nullptr, nullptr,
+     take_timer_privilege},
+};
+
 constexpr MsrCase kCases[] = {
     {hv::kMsrEoi, "a write ends the interrupt in service", kWorks,
      [] {
@@ -138,5 +250,6 @@ constexpr MsrCase kCases[] = {
 }  // namespace
 
 std::span<const MsrCase> apic_msr_cases() { return kCases; }
+std::span<const MsrCase> unhalted_timer_msr_cases() { return kUnhaltedCases; }
 
 }  // namespace interface_test

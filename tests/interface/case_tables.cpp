@@ -48,9 +48,10 @@ std::span<const std::span<const CallCase>> call_tables() {
 
 std::span<const std::span<const MsrCase>> msr_tables() {
   static const std::array tables{
-      hypercall_msr_cases(), time_msr_cases(),         other_msr_cases(), privilege_msr_cases(),
-      synic_msr_cases(),     sint_msr_cases(),         timer_msr_cases(), statistics_msr_cases(),
-      apic_msr_cases(),      architecture_msr_cases(),
+      hypercall_msr_cases(),    time_msr_cases(),           other_msr_cases(),
+      privilege_msr_cases(),    synic_msr_cases(),          sint_msr_cases(),
+      timer_msr_cases(),        statistics_msr_cases(),     apic_msr_cases(),
+      architecture_msr_cases(), unhalted_timer_msr_cases(),
   };
   return tables;
 }

@@ -41,6 +41,7 @@ namespace interface_test {
 [[nodiscard]] std::span<const MsrCase> synic_msr_cases();
 [[nodiscard]] std::span<const MsrCase> sint_msr_cases();
 [[nodiscard]] std::span<const MsrCase> timer_msr_cases();
+[[nodiscard]] std::span<const MsrCase> unhalted_timer_msr_cases();
 [[nodiscard]] std::span<const CallCase> system_call_cases();
 [[nodiscard]] std::span<const CallCase> statistics_call_cases();
 [[nodiscard]] std::span<const MsrCase> statistics_msr_cases();

@@ -58,7 +58,7 @@ constexpr LeafCase kLeaves[] = {
        GUEST_CHECK((std::uint64_t{leaf.ebx} << 32 | leaf.eax) == hv::kGuestPrivilegeBits);
        GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kFrequencyMsrs) != 0);
        GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kGuestIdleState) != 0);
-       GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kTimeUnhaltedTimer) == 0);
+       GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kTimeUnhaltedTimer) != 0);
      },
      Caller::kChild},
     {hv::kCpuidFeatures, "the privileges that the parent gave, and what goes with them",
