@@ -30,7 +30,12 @@ ReadResult read_time_ref_count(const MsrAccess& access);
 ReadResult read_reference_tsc(const MsrAccess& access);
 WriteResult write_reference_tsc(const MsrAccess& access, std::uint64_t value);
 ReadResult read_frequency(const MsrAccess& access);
+/// Reads that stop the processor until there is an interrupt: every state that it can be put in is
+/// HLT's.
 ReadResult read_guest_idle(const MsrAccess& access);
+/// What a root notes about a state of its logical processor, to which its VP is bound.
+ReadResult read_power_state(const MsrAccess& access);
+WriteResult write_power_state(const MsrAccess& access, std::uint64_t value);
 ReadResult read_crash_parameter(const MsrAccess& access);
 WriteResult write_crash_parameter(const MsrAccess& access, std::uint64_t value);
 ReadResult read_crash_control(const MsrAccess& access);

@@ -100,6 +100,17 @@ ReadResult read_guest_idle(const MsrAccess& access) {
   return 0;
 }
 
+ReadResult read_power_state(const MsrAccess& access) {
+  const machine::LockGuard guard(access.vp.lock);
+  return access.vp.records.power_states[access.msr - kMsrPowerStateConfigC1];
+}
+
+WriteResult write_power_state(const MsrAccess& access, std::uint64_t value) {
+  const machine::LockGuard guard(access.vp.lock);
+  access.vp.records.power_states[access.msr - kMsrPowerStateConfigC1] = value;
+  return {};
+}
+
 ReadResult read_crash_parameter(const MsrAccess& access) {
   return access.vp.partition.crash_parameters[access.msr - kMsrCrashP0].load();
 }

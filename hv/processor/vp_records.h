@@ -36,6 +36,8 @@ struct VpRecords {
   /// The register DeliverabilityNotifications: what the parent waits to be told.
   std::uint64_t deliverability = 0;
   UnhaltedTimer unhalted_timer;
+  /// The registers POWER_STATE_CONFIG_C1 to C3, of a root's VP.
+  std::array<std::uint64_t, 3> power_states{};
 
   // Under the communication lock.
   std::array<std::byte, kMessagePayloadBytes> intercept_payload{};

@@ -167,6 +167,64 @@ constexpr MsrCase kTimeCases[] = {
     {hv::kMsrApicFrequency, "read", kWorks, [] { return read(hv::kMsrApicFrequency); }},
     {hv::kMsrApicFrequency, "written", kFaults, [] { return write(hv::kMsrApicFrequency, 1); }},
     unreadable<hv::kMsrApicFrequency, Privilege::kAccessFrequencyRegs>(),
+    {hv::kMsrPowerStateTriggerC1, "read: the root's processor rests until an interrupt comes",
+     kWorks,
+     [] {
+       machine::disable_interrupts();
+       write_msr_now(hv::kMsrStimer0Config,
+                     hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
+                         hv::TimerConfig::kDirect | 0x41u << hv::TimerConfig::kVectorShift);
+       const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
+       write_msr_now(hv::kMsrStimer0Count, due);
+       const MsrOutcome outcome = read(hv::kMsrPowerStateTriggerC1);
+       GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
+       return outcome;
+     }},
+    {hv::kMsrPowerStateTriggerC1 + 1, "read: the root's processor rests until an interrupt comes",
+     kWorks,
+     [] {
+       machine::disable_interrupts();
+       write_msr_now(hv::kMsrStimer0Config,
+                     hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
+                         hv::TimerConfig::kDirect | 0x41u << hv::TimerConfig::kVectorShift);
+       const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
+       write_msr_now(hv::kMsrStimer0Count, due);
+       const MsrOutcome outcome = read(hv::kMsrPowerStateTriggerC1 + 1);
+       GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
+       return outcome;
+     }},
+    {hv::kMsrPowerStateTriggerC3, "read: the root's processor rests until an interrupt comes",
+     kWorks,
+     [] {
+       machine::disable_interrupts();
+       write_msr_now(hv::kMsrStimer0Config,
+                     hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
+                         hv::TimerConfig::kDirect | 0x41u << hv::TimerConfig::kVectorShift);
+       const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
+       write_msr_now(hv::kMsrStimer0Count, due);
+       const MsrOutcome outcome = read(hv::kMsrPowerStateTriggerC3);
+       GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
+       return outcome;
+     }},
+    {hv::kMsrPowerStateTriggerC1, "written", kFaults,
+     [] { return write(hv::kMsrPowerStateTriggerC1, 0); }},
+    {hv::kMsrPowerStateTriggerC1, "read by a child", kFaults,
+     [] { return read(hv::kMsrPowerStateTriggerC1); }, Caller::kChild},
+    {hv::kMsrPowerStateTriggerC3, "read by a child", kFaults,
+     [] { return read(hv::kMsrPowerStateTriggerC3); }, Caller::kChild},
+    {hv::kMsrPowerStateConfigC1, "a number, each its own", kWorks,
+     [] {
+       GUEST_CHECK(read_msr(hv::kMsrPowerStateConfigC1) == 0);
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrPowerStateConfigC1, ~0ull);
+       GUEST_CHECK(write_and_read_back(hv::kMsrPowerStateConfigC3, 3) == kWorks);
+       GUEST_CHECK(read_msr(hv::kMsrPowerStateConfigC1) == ~0ull);
+       GUEST_CHECK(read_msr(hv::kMsrPowerStateConfigC1 + 1) == 0);
+       return outcome;
+     }},
+    {hv::kMsrPowerStateConfigC1, "read by a child", kFaults,
+     [] { return read(hv::kMsrPowerStateConfigC1); }, Caller::kChild},
+    {hv::kMsrPowerStateConfigC3, "written by a child", kFaults,
+     [] { return write(hv::kMsrPowerStateConfigC3, 1); }, Caller::kChild},
     {hv::kMsrGuestIdle, "read: until an interrupt comes, whether or not it is taken", kWorks,
      [] {
        machine::disable_interrupts();
