@@ -69,7 +69,9 @@ std::uint64_t next_timer(const VirtualProcessor& vp, std::uint64_t now, bool run
   const UnhaltedTimer& unhalted = vp.records.unhalted_timer;
   if (running && unhalted.runs()) {
     const std::uint64_t left = *unhalted.left_100ns(own_run_time_100ns(vp, now));
-    const std::uint64_t at = after(vp.partition.clock.ticks_until(time + left, now), now);
+    // What is half of all time away is not the past.
+    const std::uint64_t ahead = left >> 63 == 0 ? left : left >> 1;
+    const std::uint64_t at = after(vp.partition.clock.ticks_until(time + ahead, now), now);
     due = at < due ? at : due;
   }
   return due;
