@@ -1,6 +1,8 @@
 #include "hv/hypervisor.h"
 
+#include <algorithm>
 #include <new>
+#include <span>
 
 #include "hv/partition_life.h"
 #include "hv/partition_time.h"
@@ -133,6 +135,17 @@ void Hypervisor::remove_partition(Partition& partition) {
   INVARIANT(place == &partition);
   place = nullptr;
   partition.~Partition();
+}
+
+bool Hypervisor::is_memory(const GpaMapping& mapping) const {
+  if (mapping.caching == GpaCaching::kWriteBack) [[likely]] {
+    return true;  // devices are never mapped so
+  }
+  const std::uint64_t address = machine::Spa(mapping.page).value();
+  const auto ranges = std::span(information_.memory_ranges).first(information_.memory_range_count);
+  return std::ranges::any_of(ranges, [address](const machine::MemoryRange& range) {
+    return address >= range.base && address - range.base < range.size_bytes;
+  });
 }
 
 void Hypervisor::notify(VirtualProcessor& vp) {

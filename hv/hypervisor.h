@@ -111,6 +111,10 @@ class Hypervisor {
   /// address translation left in the TLB (no VPID is used).
   void flush_guest_tlbs();
 
+  /// Whether what is mapped is RAM. The rest are devices, which the hypervisor itself never reads
+  /// or writes for a guest.
+  [[nodiscard]] bool is_memory(const GpaMapping& mapping) const;
+
   /// The pages that virtual processors share.
   [[nodiscard]] const vtx::SharedPages& shared_pages(const Partition& partition) const {
     return partition.is_root() ? root_pages_ : child_pages_;

@@ -127,6 +127,8 @@ class Partition {
   [[nodiscard]] bool is_writable(machine::Gpa address);
 };
 
+/// Whether something is mapped, and is memory: Hypervisor::is_memory.
+[[nodiscard]] bool is_memory(const std::optional<GpaMapping>& mapping);
 /// Whether its creator let its local APICs be x2APICs; the root's always can.
 [[nodiscard]] bool may_use_x2apic(const Partition& partition);
 

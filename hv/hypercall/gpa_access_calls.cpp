@@ -24,10 +24,12 @@ bool is_legal(const AccessGpaInput& input) {
          std::ranges::find(kCacheTypes, input.control) != std::end(kCacheTypes);
 }
 
-/// What the partition sees at the page, overlays included, if the access is allowed.
-std::expected<GpaMapping, AccessGpaResult> find_page(const GpaSpace& space, Gpn gpn, bool write) {
+/// What the partition sees at the page, overlays included, if the access is allowed. A device's
+/// registers are as good as not mapped.
+std::expected<GpaMapping, AccessGpaResult> find_page(const Hypervisor& hypervisor,
+                                                     const GpaSpace& space, Gpn gpn, bool write) {
   const std::optional<GpaMapping> mapping = space.lookup(gpn);
-  if (!mapping) {
+  if (!mapping || !hypervisor.is_memory(*mapping)) {
     return std::unexpected(AccessGpaResult::kUnmapped);
   }
   if (write ? mapping->rights.can_write() : mapping->rights.can_read()) {
@@ -55,7 +57,7 @@ std::expected<AccessGpaResult, Status> access_gpa(CallContext& context, const Ac
   }
   const machine::LockGuard guard((*target)->space_lock);
   GpaSpace& space = *(*target)->space;
-  const auto mapping = find_page(space, input.gpa.page(), write);
+  const auto mapping = find_page(context.hypervisor, space, input.gpa.page(), write);
   if (!mapping) {
     return mapping.error();
   }

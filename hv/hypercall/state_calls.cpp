@@ -81,8 +81,7 @@ Status with_page(CallContext& context, bool write, Action action) {
     return Status::kInvalidParameter;
   }
   const std::optional<GpaMapping> mapping = space.lookup(gpn);
-  // What is not cached is no memory, but a device's.
-  if (!mapping || mapping->caching != GpaCaching::kWriteBack ||
+  if (!mapping || !context.hypervisor.is_memory(*mapping) ||
       !(write ? mapping->rights.can_write() : mapping->rights.can_read())) {
     return Status::kOperationDenied;
   }

@@ -27,7 +27,7 @@ class PartitionTables {
   std::expected<std::uint64_t, TranslateCode> load(machine::Gpa entry, std::uint32_t size_bytes) {
     const machine::LockGuard guard(partition_.space_lock);
     const std::optional<GpaMapping> mapping = partition_.space->lookup(entry.page());
-    if (!mapping) {
+    if (!is_memory(mapping)) {
       return std::unexpected(TranslateCode::kGpaUnmapped);
     }
     if (!mapping->rights.can_read()) {
@@ -45,7 +45,7 @@ class PartitionTables {
                                               std::uint64_t expected, std::uint64_t desired) {
     const machine::LockGuard guard(partition_.space_lock);
     const std::optional<GpaMapping> mapping = partition_.space->lookup(entry.page());
-    if (!mapping) {
+    if (!is_memory(mapping)) {
       return std::unexpected(TranslateCode::kGpaUnmapped);
     }
     if (!mapping->rights.can_write()) {

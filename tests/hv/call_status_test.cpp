@@ -77,6 +77,10 @@ void break_conventions() {
   GUEST_CHECK(is(raw(get_id, 0, 0x40'2004), Status::kInvalidAlignment));
   GUEST_CHECK(is(raw(get_id, 0, 0x40'2FFC), Status::kInvalidAlignment));
   GUEST_CHECK(is(raw(get_id, 0, 1ull << 46), Status::kInvalidAlignment));
+  // No memory is there, but devices: their registers are read and written by nobody's mistake.
+  const std::uint64_t delete_it = HypercallControl(CallCode::kDeletePartition).value();
+  GUEST_CHECK(is(raw(get_id, 0, 0xF000'0000), Status::kInvalidAlignment));
+  GUEST_CHECK(is(raw(delete_it, 0xF000'0000, 0), Status::kInvalidAlignment));
   GUEST_CHECK(is(raw(get_id, 0x3, 0x40'2000), Status::kSuccess));  // it has no input block
   const HypercallControl list(CallCode::kDepositMemory);
   GUEST_CHECK(is(raw(list.value(), 0x40'1000, 0), Status::kInvalidHypercallInput));
