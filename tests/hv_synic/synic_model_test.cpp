@@ -20,7 +20,10 @@ using synic_test::MessageSource;
 constexpr std::uint32_t kFirstSint = 2;
 constexpr std::uint32_t kEndSint = 4;
 
-enum class Mask : std::uint8_t { kOpen, kMasked, kPolling };
+/// A SINT is intercepted, too, or a proxy; both are open otherwise.
+enum class Mask : std::uint8_t { kOpen, kMasked, kPolling, kIntercepted, kProxy };
+
+constexpr bool interrupts(Mask mask) { return mask != Mask::kMasked && mask != Mask::kPolling; }
 
 struct ModelSint {
   Mask mask = Mask::kOpen;
@@ -29,36 +32,78 @@ struct ModelSint {
   std::set<std::uint32_t> flags;
 };
 
+/// The SINTs that ask for an interrupt; and what becomes of that when the intercepted ones have a
+/// message in SINT0 for it.
+struct Asked {
+  std::set<std::uint32_t> before;
+  std::set<std::uint32_t> after;
+};
+
 struct Model {
   bool enabled = true;
   /// SCONTROL alone, which events depend on too.
   bool synic_enabled = true;
   std::uint64_t posted = 0;
   std::map<std::uint32_t, ModelSint> sints = {{2, {}}, {3, {}}};
+  /// In SINT0: whom its message tells of, whom it has yet to tell of, and whether it waits.
+  std::optional<std::uint32_t> told;
+  std::set<std::uint32_t> to_tell;
+  bool tells = false;
 
   [[nodiscard]] std::size_t buffers_under_way() const {
     return sints.at(2).queue.size() + sints.at(3).queue.size();
   }
+  /// True: SINT0 interrupts.
+  bool tell() {
+    if (!tells || !enabled || told) {
+      return false;
+    }
+    told = *to_tell.begin();
+    to_tell.erase(to_tell.begin());
+    tells = !to_tell.empty();
+    return true;
+  }
+  Asked raise(const std::set<std::uint32_t>& asked) {
+    Asked result{asked, asked};
+    for (const std::uint32_t index : asked) {
+      if (index == 0 || sints.at(index).mask != Mask::kIntercepted) {
+        continue;
+      }
+      result.after.erase(index);
+      to_tell.insert(index);
+      if (!tells) {
+        tells = true;
+        if (tell()) {
+          result.after.insert(0);
+        }
+      }
+    }
+    return result;
+  }
   /// Returns the SINTs that interrupt.
   std::set<std::uint32_t> deliver(std::uint32_t only_sint = 0) {
-    std::set<std::uint32_t> interrupts;
+    std::set<std::uint32_t> asked;
+    if (only_sint == 0 && tell()) {
+      asked.insert(0);
+    }
     for (auto& [index, sint] : sints) {
       if ((only_sint != 0 && index != only_sint) || !enabled || sint.slot || sint.queue.empty()) {
         continue;
       }
       sint.slot = sint.queue.front();
       sint.queue.pop_front();
-      if (sint.mask == Mask::kOpen) {
-        interrupts.insert(index);
+      if (interrupts(sint.mask)) {
+        asked.insert(index);
       }
     }
-    return interrupts;
+    return asked;
   }
 };
 
 struct System : synic_test::Fixture {
   System() {
     enable();
+    unmask(0);
     for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
       unmask(sint);
     }
@@ -70,10 +115,16 @@ using Command = rc::state::Command<Model, System>;
 
 std::uint32_t any_sint() { return *rc::gen::inRange(kFirstSint, kEndSint); }
 
-void check_interrupts(hv::SintSet interrupts, const std::set<std::uint32_t>& expected) {
+void check_set(hv::SintSet shown, const std::set<std::uint32_t>& expected) {
   for (std::uint32_t sint = 0; sint < hv::kSintCount; ++sint) {
-    RC_ASSERT(interrupts.has(sint) == expected.contains(sint));
+    RC_ASSERT(shown.has(sint) == expected.contains(sint));
   }
+}
+
+/// Of what asks for interrupts, the intercepted ones are told of in SINT0.
+void check_interrupts(System& system, hv::SintSet asked, const Asked& expected) {
+  check_set(asked, expected.before);
+  check_set(system.synic.intercept(asked), expected.after);
 }
 
 void check_slots(const Model& model, System& system) {
@@ -88,6 +139,15 @@ void check_slots(const Model& model, System& system) {
     }
     RC_ASSERT(system.synic.is_queued(index) == !sint.queue.empty());
   }
+  const hv::Message first = synic_test::slot(system.memory, 0);
+  RC_ASSERT((first.header.type != hv::MessageType::kNone) == model.told.has_value());
+  if (model.told) {
+    RC_ASSERT(first.header.type == hv::MessageType::kSynicSintIntercept);
+    RC_ASSERT((synic_test::number_in(first) & 0xFFFF'FFFF) == *model.told);
+    const bool pending = (first.header.flags & hv::MessageHeader::kMessagePending) != 0;
+    RC_ASSERT(pending || !model.tells || !model.enabled);
+  }
+  RC_ASSERT(system.synic.is_queued(0) == model.tells);
   RC_ASSERT(static_cast<std::size_t>(std::popcount(system.source.owner.busy_buffers())) ==
             model.buffers_under_way());
 }
@@ -98,17 +158,18 @@ struct Post : Command {
   bool past_queue = *rc::gen::arbitrary<bool>();
   void checkPreconditions(const Model& model) const override {
     RC_PRE(model.buffers_under_way() < MessageSource::kBuffers);
-    RC_PRE(model.enabled);  // the sender is told otherwise
+    RC_PRE(model.enabled);  // the sender is told otherwise, of these two
+    RC_PRE(model.sints.at(sint).mask != Mask::kProxy);
   }
   void apply(Model& model) const override { act(model); }
-  std::set<std::uint32_t> act(Model& model) const {
+  Asked act(Model& model) const {
     model.sints[sint].queue.push_back(++model.posted);
-    return model.sints[sint].mask == Mask::kMasked ? std::set<std::uint32_t>()
-                                                   : model.deliver(sint);
+    return model.raise(model.sints[sint].mask == Mask::kMasked ? std::set<std::uint32_t>()
+                                                               : model.deliver(sint));
   }
   void run(const Model& model, System& system) const override {
     Model next = model;
-    const std::set<std::uint32_t> expected = act(next);
+    const Asked expected = act(next);
     RC_ASSERT(system.synic.accepts_messages(sint));
     hv::QueuedMessage* const message = system.source.make(next.posted);
     RC_ASSERT(message != nullptr);
@@ -117,7 +178,8 @@ struct Post : Command {
     if (posted) {
       system.source.owner.set_free(message->buffer);
     }
-    check_interrupts(posted ? *posted : system.synic.post(sint, *message, 0), expected);
+    const hv::SintSet asked = posted ? *posted : system.synic.post(sint, *message, 0);
+    check_interrupts(system, asked, expected);
     check_slots(next, system);
   }
 };
@@ -129,18 +191,38 @@ struct TakeMessage : Command {
     RC_PRE(model.sints.at(sint).slot.has_value());
   }
   void apply(Model& model) const override { act(model); }
-  std::set<std::uint32_t> act(Model& model) const {
+  Asked act(Model& model) const {
     model.sints[sint].slot.reset();
-    return writes_eom ? model.deliver() : std::set<std::uint32_t>();
+    return writes_eom ? model.raise(model.deliver()) : Asked();
   }
   void run(const Model& model, System& system) const override {
     const auto taken = synic_test::take(system.memory, sint);
     RC_ASSERT(taken.has_value());
     RC_ASSERT(taken->number == *model.sints.at(sint).slot);
     Model next = model;
-    const std::set<std::uint32_t> expected = act(next);
+    const Asked expected = act(next);
     if (writes_eom) {
-      check_interrupts(system.synic.deliver(0), expected);
+      check_interrupts(system, system.synic.deliver(0), expected);
+    }
+    check_slots(next, system);
+  }
+};
+
+/// The same of SINT0, which tells of intercepted ones.
+struct TakeTold : Command {
+  bool writes_eom = *rc::gen::weightedElement<bool>({{4, true}, {1, false}});
+  void checkPreconditions(const Model& model) const override { RC_PRE(model.told.has_value()); }
+  void apply(Model& model) const override { act(model); }
+  Asked act(Model& model) const {
+    model.told.reset();
+    return writes_eom ? model.raise(model.deliver()) : Asked();
+  }
+  void run(const Model& model, System& system) const override {
+    RC_ASSERT(synic_test::take(system.memory, 0).has_value());
+    Model next = model;
+    const Asked expected = act(next);
+    if (writes_eom) {
+      check_interrupts(system, system.synic.deliver(0), expected);
     }
     check_slots(next, system);
   }
@@ -148,19 +230,34 @@ struct TakeMessage : Command {
 
 struct WriteSint : Command {
   std::uint32_t sint = any_sint();
-  Mask mask = *rc::gen::element(Mask::kOpen, Mask::kMasked, Mask::kPolling);
+  Mask mask = *rc::gen::element(Mask::kOpen, Mask::kMasked, Mask::kPolling, Mask::kIntercepted,
+                                Mask::kIntercepted, Mask::kProxy);
+  static std::uint64_t bits_of(Mask mask) {
+    switch (mask) {
+      case Mask::kOpen:
+        return 0;
+      case Mask::kMasked:
+        return SintRegister::kMasked;
+      case Mask::kPolling:
+        return SintRegister::kPolling;
+      case Mask::kIntercepted:
+        return SintRegister::kAsIntercept;
+      case Mask::kProxy:
+        break;
+    }
+    return SintRegister::kProxy;
+  }
   void apply(Model& model) const override { act(model); }
-  std::set<std::uint32_t> act(Model& model) const {
+  Asked act(Model& model) const {
     model.sints[sint].mask = mask;
-    return model.deliver();
+    return model.raise(model.deliver());
   }
   void run(const Model& model, System& system) const override {
     Model next = model;
-    const std::set<std::uint32_t> expected = act(next);
-    system.unmask(sint, mask == Mask::kMasked    ? SintRegister::kMasked
-                        : mask == Mask::kPolling ? SintRegister::kPolling
-                                                 : 0);
-    check_interrupts(system.synic.deliver(0), expected);
+    const Asked expected = act(next);
+    system.unmask(sint, bits_of(mask));
+    RC_ASSERT(system.synic.accepts_messages(sint) == (model.enabled && mask != Mask::kProxy));
+    check_interrupts(system, system.synic.deliver(0), expected);
     check_slots(next, system);
   }
 };
@@ -171,15 +268,18 @@ struct Signal : Command {
   struct Expected {
     bool accepted = false;
     bool newly_set = false;
-    bool interrupts = false;
+    Asked asked;
   };
   void apply(Model& model) const override { act(model); }
   Expected act(Model& model) const {
     ModelSint& target = model.sints[sint];
     Expected expected;
-    expected.accepted = model.synic_enabled && target.mask != Mask::kMasked;
+    expected.accepted =
+        model.synic_enabled && target.mask != Mask::kMasked && target.mask != Mask::kProxy;
     expected.newly_set = expected.accepted && target.flags.insert(flag).second;
-    expected.interrupts = expected.newly_set && target.mask == Mask::kOpen;
+    if (expected.newly_set && interrupts(target.mask)) {
+      expected.asked = model.raise({sint});
+    }
     return expected;
   }
   void run(const Model& model, System& system) const override {
@@ -190,7 +290,7 @@ struct Signal : Command {
     const hv::Status status = system.synic.signal(sint, flag, outcome);
     RC_ASSERT((status == hv::Status::kSuccess) == expected.accepted);
     RC_ASSERT(outcome.newly_set == expected.newly_set);
-    RC_ASSERT(outcome.interrupts.has(sint) == expected.interrupts);
+    check_interrupts(system, outcome.interrupts, expected.asked);
     check_slots(next, system);
   }
 };
@@ -214,14 +314,14 @@ struct Enable : Command {
   bool enabled = *rc::gen::arbitrary<bool>();
   bool by_page = *rc::gen::arbitrary<bool>();
   void apply(Model& model) const override { act(model); }
-  std::set<std::uint32_t> act(Model& model) const {
+  Asked act(Model& model) const {
     model.enabled = enabled;
     model.synic_enabled = enabled || (by_page && model.synic_enabled);
-    return model.deliver();
+    return model.raise(model.deliver());
   }
   void run(const Model& model, System& system) const override {
     Model next = model;
-    const std::set<std::uint32_t> expected = act(next);
+    const Asked expected = act(next);
     if (enabled) {
       system.enable();
     } else if (by_page) {
@@ -229,8 +329,8 @@ struct Enable : Command {
     } else {
       static_cast<void>(system.synic.write(hv::kMsrScontrol, 0));
     }
-    RC_ASSERT(system.synic.accepts_messages(kFirstSint) == enabled);
-    check_interrupts(system.synic.deliver(0), expected);
+    RC_ASSERT(system.synic.accepts_messages(0) == enabled);
+    check_interrupts(system, system.synic.deliver(0), expected);
     check_slots(next, system);
   }
 };
@@ -242,14 +342,17 @@ TEST_CASE("messages arrive once and in order, whatever guest and senders do", "[
     System system;
     rc::state::check(
         Model(), system,
-        rc::state::gen::execOneOfWithArgs<Post, Post, Post, TakeMessage, TakeMessage, WriteSint,
-                                          Enable, Signal, Signal, TakeFlag>());
+        rc::state::gen::execOneOfWithArgs<Post, Post, Post, TakeMessage, TakeMessage, TakeTold,
+                                          WriteSint, Enable, Signal, Signal, TakeFlag>());
     // The guest recovers: it enables everything and answers each interrupt.
     system.enable();
     for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
       system.unmask(sint);
     }
     static_cast<void>(system.synic.deliver(0));
+    while (synic_test::take(system.memory, 0)) {
+      static_cast<void>(system.synic.deliver(0));
+    }
     for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
       std::uint64_t last = 0;
       while (const auto taken = synic_test::take(system.memory, sint)) {
