@@ -150,6 +150,29 @@ TEST_CASE("monitor pages can be changed where both ends know how", "[vmbus][serv
   CHECK(seam_record::count_traces(kRefused) == 0);
 }
 
+TEST_CASE("a channel that is offered later is monitored by the pages that are there by then",
+          "[vmbus][server][monitor]") {
+  ServerFixture f;
+  connect_with(f, kFeatureModifyConnection);
+  f.say_bare(MessageType::kRequestOffers);
+  const auto is_monitored = [&](std::uint8_t number) {
+    Offer offer;
+    offer.interface_instance.data1 = number;
+    offer.monitored = true;
+    (void)f.server.offer(offer).value();
+    return f.notifier.sent.back().as<OfferChannel>().monitor_allocated == 1;
+  };
+  CHECK_FALSE(is_monitored(1));
+  f.notifier.accepts_monitor_pages = false;
+  modify_connection(f, 0x1000, 0x2000);
+  CHECK_FALSE(is_monitored(2));
+  f.notifier.accepts_monitor_pages = true;
+  modify_connection(f, 0x1000, 0x2000);
+  CHECK(is_monitored(3));
+  modify_connection(f, 0, 0);
+  CHECK_FALSE(is_monitored(4));
+}
+
 TEST_CASE("without the features their messages are dropped", "[vmbus][server]") {
   seam_record::clear();
   ServerFixture f;

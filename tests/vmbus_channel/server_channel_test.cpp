@@ -204,6 +204,9 @@ TEST_CASE("a channel that the client does not know goes without a message", "[vm
   CHECK(f.notifier.sent.empty());
   CHECK_FALSE(f.server.revoke(id));
   CHECK(f.offer().slot == id.slot);
+  // What has its place now is not meant by its id.
+  CHECK_FALSE(f.server.channel_state(id));
+  CHECK_FALSE(f.server.revoke(id));
 }
 
 TEST_CASE("a device that comes back is offered again only when its id is released",
