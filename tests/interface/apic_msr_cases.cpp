@@ -5,6 +5,7 @@
 #include "machine/x86.h"
 #include "tests/hv/test_kernel.h"
 #include "tests/interface/case_tables.h"
+#include "tests/interface/communication_world.h"
 #include "tests/interface/partition_steps.h"
 
 namespace interface_test {
@@ -24,6 +25,12 @@ constexpr std::uint64_t kX2ApicBase =
 void take_interrupt() {
   machine::set_interrupt_handler(kVector, [](const machine::InterruptFrame&) {});
   machine::write_msr(x86::kX2ApicSelfIpi, kVector);
+  machine::enable_interrupts();
+  static_cast<void>(machine::disable_interrupts());
+}
+/// Takes the interrupt of a message likewise.
+void take_pending() {
+  machine::set_interrupt_handler(0x40 + kUsedSint, [](const machine::InterruptFrame&) {});
   machine::enable_interrupts();
   static_cast<void>(machine::disable_interrupts());
 }
@@ -207,6 +214,27 @@ constexpr MsrCase kCases[] = {
        GUEST_CHECK(write(hv::kMsrVpAssistPage, 0) == kWorks);
        GUEST_CHECK(machine::load_u32(kAssistPage) == 7);
        return outcome;
+     }},
+    {hv::kMsrVpAssistPage, "an interrupt that is ended there: the next message comes, as with EOI",
+     kWorks,
+     [] {
+       open_sint(kUsedSint);
+       const MsrOutcome outcome =
+           write(hv::kMsrVpAssistPage, hv::OverlayPageRegister(kAssistPage.page(), true).value());
+       for (const std::uint32_t number : {1u, 2u}) {
+         GUEST_CHECK(post(number) == hv::Status::kSuccess);
+       }
+       take_pending();
+       GUEST_CHECK(static_cast<std::uint32_t>(slot(kUsedSint).payload[0]) == 1);
+       machine::store_u32(kMessagePage + kUsedSint * hv::kMessageSlotBytes, 0);
+       GUEST_CHECK((machine::exchange_u32(kAssistPage, 0) & 1) == 1);
+       machine::sti_hlt();  // it asks for an interrupt, too
+       GUEST_CHECK(static_cast<std::uint32_t>(slot(kUsedSint).payload[0]) == 2);
+       return outcome;
+     },
+     Caller::kChild,
+     [](const child_maker::Child& child) {
+       make_path(child.id, child.id, hv::PortInfo::message(kUsedSint, hv::VpIndex{0}));
      }},
     {hv::kMsrVpAssistPage, "a page beyond the GPA space, which nobody sees", kWorks,
      [] { return write_and_read_back(hv::kMsrVpAssistPage, ~0xFFEull); }},

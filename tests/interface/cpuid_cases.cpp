@@ -7,6 +7,7 @@
 #include "tests/hv/test_kernel.h"
 #include "tests/interface/case_tables.h"
 #include "tests/interface/msr_steps.h"
+#include "tests/interface/partition_steps.h"
 
 namespace interface_test {
 namespace {
@@ -23,6 +24,7 @@ using Property = hv::PartitionProperty;
 
 constexpr CallCode kCode = CallCode::kGetVpCpuidValues;
 constexpr std::uint32_t kOne = 1;
+constexpr std::uint32_t kTopology = 0xB;
 constexpr std::uint32_t kSse42 = 1u << 20;
 
 bool is_empty(std::uint32_t leaf) {
@@ -34,6 +36,12 @@ template <std::uint64_t Features>
 void with_features(PartitionId id) {
   GUEST_CHECK(set_property(id, Property::kSyntheticProcessorFeatures, Features) ==
               Status::kSuccess);
+}
+
+void add_two_processors(const Child& child) {
+  for (const std::uint32_t vp : {1u, 2u}) {
+    create_vp(child.id, vp);
+  }
 }
 
 constexpr LeafCase kLeaves[] = {
@@ -121,6 +129,15 @@ constexpr LeafCase kLeaves[] = {
      Caller::kChild},
     {kOne, "that there is a hypervisor",
      [] { GUEST_CHECK((cpuid(kOne, 0).ecx & hv::kCpuidHypervisorPresent) != 0); }, Caller::kChild},
+    {kOne, "how many processors there are besides",
+     [] { GUEST_CHECK((cpuid(kOne, 0).ebx >> 16 & 0xFF) == 4); }, Caller::kChild,
+     add_two_processors},
+    {kTopology, "how many processors there are besides",
+     [] {
+       GUEST_CHECK(cpuid(kTopology, 0).ebx == 1);
+       GUEST_CHECK(cpuid(kTopology, 1).ebx == 3);
+     },
+     Caller::kChild, add_two_processors},
     {kOne, "no hypervisor, when the parent says so, and no leaves of one",
      [] {
        GUEST_CHECK((cpuid(kOne, 0).ecx & hv::kCpuidHypervisorPresent) == 0);

@@ -125,6 +125,22 @@ constexpr CallCase kCases[] = {
      }},
     {CallCode::kAssertVirtualInterrupt, "lowest priority, to everybody", Status::kSuccess,
      [] { return assert_in_child(VirtualInterruptType::kLowestPriority, kVector, 0xFFFF'FFFF); }},
+    {CallCode::kAssertVirtualInterrupt, "to one whose index comes after one that nobody has",
+     Status::kSuccess,
+     [] {
+       const Child child = enabled_child();
+       create_vp(child.id, 2);
+       GUEST_CHECK(assert_it(interrupt(child.id, VirtualInterruptType::kLowestPriority, kVector,
+                                       2)) == Status::kSuccess);
+       return assert_it(interrupt(child.id, VirtualInterruptType::kFixed, kVector, 2));
+     }},
+    {CallCode::kAssertVirtualInterrupt, "to an index that nobody has, before one that somebody has",
+     Status::kInvalidVpIndex,
+     [] {
+       const Child child = enabled_child();
+       create_vp(child.id, 2);
+       return assert_it(interrupt(child.id, VirtualInterruptType::kFixed, kVector, 1));
+     }},
     {CallCode::kAssertVirtualInterrupt, "fixed, to a logical destination", Status::kSuccess,
      [] {
        const Child child = enabled_child();

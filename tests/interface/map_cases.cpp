@@ -183,6 +183,14 @@ constexpr CallCase kMapCases[] = {
      [] { return refused_map(kReadWrite | kLarge, kPlace, Gpn(0xFEE00)); }},
     {CallCode::kMapGpaPages, "a large page of RAM, of nothing and of devices",
      Status::kOperationDenied, [] { return refused_map(kReadWrite | kLarge, kPlace, Gpn(0)); }},
+    {CallCode::kMapGpaPages, "a large page whose first page is deposited", Status::kOperationDenied,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(deposit(child.id, {kFree}).status() == Status::kSuccess);
+       const Status status = map_one(child.id, kReadWrite | kLarge);
+       GUEST_CHECK(!is_mapped(child, kPlace) && !is_mapped(child, kPlace + 1));
+       return status;
+     }},
     {CallCode::kMapGpaPages, "a source that is deposited, as the second of three",
      Status::kOperationDenied,
      [] {

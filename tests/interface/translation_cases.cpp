@@ -158,6 +158,22 @@ constexpr CallCase kCases[] = {
        GUEST_CHECK(expect(child, kWriteIt, TranslateCode::kGpaNoWriteAccess) == Status::kSuccess);
        return expect(child, kReadIt, TranslateCode::kGpaNoReadAccess);
      }},
+    {CallCode::kTranslateVirtualAddress, "setting bits in tables that the parent maps read only",
+     Status::kSuccess,
+     [] {
+       const Child child = paging_child(kTarget | kAll);
+       constexpr Gpn kLeaves{kTables / machine::kPageSize + 3};
+       const hv::MapGpaPagesInput header{child.id, kLeaves, hv::kMapRead, 0};
+       const std::array<Gpn, 1> pages{child.memory.page() + kLeaves.value()};
+       GUEST_CHECK(
+           call(HypercallControl(CallCode::kMapGpaPages), header, std::span<const Gpn>(pages))
+               .status() == Status::kSuccess);
+       GUEST_CHECK(expect(child, kWriteIt, TranslateCode::kSuccess) == Status::kSuccess);
+       const Status status = expect(child, kWriteIt | hv::kTranslateSetPageTableBits,
+                                    TranslateCode::kGpaNoWriteAccess);
+       GUEST_CHECK((leaf_of(child) & kAccessedDirty) == 0);
+       return status;
+     }},
     {CallCode::kTranslateVirtualAddress, "a write to a page of the hypervisor's own",
      Status::kSuccess,
      [] {
