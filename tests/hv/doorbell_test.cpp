@@ -25,6 +25,8 @@ constexpr Gpa kRingPage{0x40'6000};
 constexpr Gpa kRing = kRingPage + kSint * sizeof(EventRingLayout);
 constexpr Gpa kBell = child_maker::kHole + 0x10;
 constexpr Gpa kAnyBell = child_maker::kHole + 0x20;
+/// The last bytes of the page.
+constexpr Gpa kLastBell = child_maker::kHole + (machine::kPageSize - 2);
 constexpr Gpa kStep = child_maker::kSharedWord;
 constexpr std::uint32_t kBursts = EventRingLayout::kEntries + 5;
 
@@ -45,6 +47,14 @@ void child() {
   }
   machine::store_u32(kBell, 43);  // no doorbell's value
   machine::store_u32(kStep, 5);
+  for (;;) {
+    machine::sti_hlt();
+  }
+}
+
+void child_at_the_end() {
+  machine::store_u16(kLastBell, 1);
+  machine::store_u32(kStep, 1);
   for (;;) {
     machine::sti_hlt();
   }
@@ -171,6 +181,23 @@ void root() {
   end(0);
 }
 
+void root_of_the_end() {
+  begin();
+  machine::write_msr(hv::kMsrSint0 + kSint, kVector | hv::SintRegister::kPolling);
+  machine::write_msr(hv::kMsrSirbp, hv::OverlayPageRegister(kRingPage.page(), true).value());
+  const child_maker::Child made = child_maker::make("child");
+  connect(made, 9, kLastBell, 0, ConnectionInfo::kDoorbellAnyValue);
+  child_maker::start(made, 0);
+  while (machine::load_u32(made.memory + kStep.value()) != 1) {
+    GUEST_CHECK(machine::load_u32(kMessagePage) == 0);  // no intercept
+    machine::pause();
+  }
+  Consumer consumer;
+  GUEST_CHECK(consumer.take() == 9);
+  child_maker::destroy(made);
+  end(0);
+}
+
 }  // namespace
 
 TEST_CASE("a doorbell rings at the root and its child goes on", "[hv][doorbell]") {
@@ -178,5 +205,13 @@ TEST_CASE("a doorbell rings at the root and its child goes on", "[hv][doorbell]"
     const sim::RunResult result = run(world_with_child(root, child), seed);
     INFO("seed " << seed << ": " << describe(result));
     CHECK(result.passed());
+  }
+}
+
+TEST_CASE("a doorbell may be the last bytes of its page", "[hv][doorbell]") {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    const sim::RunResult result = run(world_with_child(root_of_the_end, child_at_the_end), seed);
+    INFO("seed " << seed << " " << describe(result));
+    REQUIRE(result.passed());
   }
 }
