@@ -166,4 +166,21 @@ TEST_CASE("giving way lets the one that waits go first", "[hv][scheduler]") {
   CHECK(scheduler.should_yield(0, 2));
   static_cast<void>(scheduler.put_down(0, 2, true));
   CHECK(scheduler.pick(0, 2) == &holder);
+  CHECK_FALSE(scheduler.should_yield(0, 2));  // it is not the holder that gave way
+}
+
+TEST_CASE("one that blocks after more than its cap is woken by nobody but who wakes it",
+          "[hv][scheduler]") {
+  Scheduler scheduler(1, kSlice);
+  Schedulable vp;
+  vp.shares.cap = hv::ProcessorShares::kWhole / 2;
+  REQUIRE(scheduler.wake(vp, 0) == kNoLp);
+  REQUIRE(scheduler.pick(0, 0) == &vp);
+  const std::uint64_t end = 10 * kSlice;
+  CHECK(scheduler.put_down(0, end, false) == kNoLp);
+  CHECK(scheduler.next_deadline(0) == kNoDeadline);
+  // Woken before its cap allows, it waits for that.
+  CHECK(scheduler.wake(vp, end) == kNoLp);
+  CHECK(scheduler.next_deadline(0) == 20 * kSlice);
+  CHECK(scheduler.pick(0, end) == nullptr);
 }
