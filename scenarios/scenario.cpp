@@ -248,6 +248,7 @@ constexpr std::array kWorkloadKeys = {
     WorkloadKey{"moves", WorkloadKind::kStorage},
     WorkloadKey{"connections", WorkloadKind::kStream},
     WorkloadKey{"messages", WorkloadKind::kStream},
+    WorkloadKey{"calls", WorkloadKind::kStream},
     WorkloadKey{"openings", WorkloadKind::kPlug},
     WorkloadKey{"disks", WorkloadKind::kPlug},
     WorkloadKey{"subchannels", WorkloadKind::kPlug},
@@ -299,6 +300,7 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
     case WorkloadKind::kStream:
       table.number("connections", {0, 100'000'000, ""}, workload.connections);
       table.number("messages", {0, 1000, ""}, workload.messages);
+      table.number("calls", {0, 100'000'000, ""}, workload.calls);
       break;
     case WorkloadKind::kPlug:
       table.number("openings", {1, 100'000'000, ""}, workload.openings);

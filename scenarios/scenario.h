@@ -95,6 +95,7 @@ struct WorkloadDescription {
   // stream
   std::uint32_t connections = 20;
   std::uint32_t messages = 8;
+  std::uint32_t calls = 0;
   // storage; disks are indices into Scenario::disks
   std::uint32_t requests = 1000;
   std::uint32_t in_flight = 8;

@@ -84,6 +84,7 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
     case WorkloadKind::kStream:
       put("connections", workload.connections);
       put("messages", workload.messages);
+      put("calls", workload.calls);
       break;
     case WorkloadKind::kPlug:
       put("openings", workload.openings);

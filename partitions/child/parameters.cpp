@@ -29,6 +29,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"subchannels", &Parameters::subchannels},
     {"connections", &Parameters::connections},
     {"messages", &Parameters::messages},
+    {"calls", &Parameters::calls},
     {"moves", &Parameters::moves},
     {"monitor", &Parameters::monitor},
     {"bus_version", &Parameters::bus_version},

@@ -19,6 +19,7 @@
 //   moves        storage: how often it moves a channel of the second disk to another processor
 //   connections  stream: how many it asks for
 //   messages     stream: how many go through each
+//   calls        stream: how many calls of the root it takes
 //   monitor      1: it signals by way of a monitor page where the root offers that
 //   bus_version  the newest of VMBus that it asks for: the major number times 65536 and the minor
 #pragma once
@@ -62,6 +63,7 @@ struct Parameters {
   std::uint32_t moves = 0;
   std::uint32_t connections = 20;
   std::uint32_t messages = 8;
+  std::uint32_t calls = 0;
   std::uint32_t monitor = 0;
   std::uint32_t bus_version = 0x50003;
 };

@@ -4,6 +4,7 @@
 
 #include "machine/invariant.h"
 #include "partitions/kernel/text.h"
+#include "partitions/root/streams/stream_caller.h"
 
 namespace root {
 
@@ -26,6 +27,7 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("moves", parameters.moves);
   add("connections", parameters.connections);
   add("messages", parameters.messages);
+  add("calls", calls_taken(parameters.calls));
   add("monitor", parameters.monitor_latency_us != 0 ? 1 : 0);
   add("bus_version", parameters.child_bus_version);
 }

@@ -43,6 +43,7 @@ constexpr NumberKey kNumberKeys[] = {
     {"subchannels", &Parameters::subchannels, 0, 3},
     {"connections", &Parameters::connections, 0, 100'000'000},
     {"messages", &Parameters::messages, 0, 1000},
+    {"calls", &Parameters::calls, 0, 100'000'000},
     {"liars_fail", &Parameters::liars_fail, 0, 1},
     {"moves", &Parameters::moves, 0, 100'000'000},
     {"data_disk", &Parameters::data_disk, 0, 3},

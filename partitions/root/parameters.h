@@ -39,6 +39,7 @@
 //   subchannels         0         storage, plug: how many sub-channels each disk may have, 0..3
 //   connections         20        stream: how many streams to services a child asks for
 //   messages            8         stream: how many messages go through each
+//   calls               0         stream: how many streams to services of a child the root asks for
 //   moves               0         storage: how often a child moves a channel of its second disk to
 //                                 another of its processors
 //   data_disk           0         storage, plug: ATA disk that the children may read, 0..3
@@ -112,6 +113,7 @@ struct Parameters {
   std::uint32_t moves = 0;
   std::uint32_t connections = 20;
   std::uint32_t messages = 8;
+  std::uint32_t calls = 0;
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
   std::uint32_t scratch_mib = 4;

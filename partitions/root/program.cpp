@@ -5,6 +5,7 @@
 #include "machine/machine.h"
 #include "partitions/kernel/vectors.h"
 #include "partitions/root/child_parameters.h"
+#include "partitions/root/streams/stream_caller.h"
 
 namespace root {
 
@@ -237,6 +238,10 @@ std::optional<ChildPartition::Failure> Program::prepare(ChildPartition& child,
   }
   if (parameters.workload == Workload::kStream || parameters.workload == Workload::kLie) {
     child.bus()->take_streams(bus_receiver_.flags());
+  }
+  if (parameters.workload == Workload::kStream && parameters.calls != 0) {
+    const CallPlan plan{parameters.calls, parameters.messages, parameters.seed + child.number()};
+    child.bus()->begin_calls(plan, bus_receiver_.flags());
   }
   return child.start();
 }

@@ -33,6 +33,21 @@ TEST_CASE("a child understands what the root tells it", "[child][root][parameter
   CHECK(child::bus_options(*understood).number == 3);
 }
 
+TEST_CASE("a child is told of the calls of the root that it will take",
+          "[child][root][parameters]") {
+  root::Parameters told;
+  told.workload = root::Workload::kStream;
+  told.connections = 5;
+  told.messages = 6;
+  told.calls = 9;
+  const auto understood = child::parse_parameters(root::ChildParameterText(told, 1).view());
+  REQUIRE(understood.has_value());
+  CHECK(understood->workload == child::Workload::kStream);
+  CHECK(understood->connections == 5);
+  CHECK(understood->messages == 6);
+  CHECK(understood->calls == 7);  // the fourth and the eighth are to nobody
+}
+
 TEST_CASE("a child refuses what it does not know", "[child][parameters]") {
   CHECK_FALSE(child::parse_parameters("colour=blue\n").has_value());
   CHECK_FALSE(child::parse_parameters("workload=sleep\n").has_value());

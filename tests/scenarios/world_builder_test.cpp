@@ -56,6 +56,21 @@ TEST_CASE("the root understands what every workload tells it", "[scenarios][worl
   REQUIRE(storage->scratch_disk == 1);
 }
 
+TEST_CASE("the root is told of streams in both directions", "[scenarios][world]") {
+  scenarios::Scenario scenario = storage_scenario();
+  scenario.workload.kind = scenarios::WorkloadKind::kStream;
+  scenario.workload.connections = 5;
+  scenario.workload.messages = 6;
+  scenario.workload.calls = 7;
+  const auto parameters =
+      root::parse_parameters(scenarios::root_parameters(scenario, scenarios::Materials{}, 1));
+  REQUIRE(parameters);
+  CHECK(parameters->workload == root::Workload::kStream);
+  CHECK(parameters->connections == 5);
+  CHECK(parameters->messages == 6);
+  CHECK(parameters->calls == 7);
+}
+
 TEST_CASE("the root is told of each loop-back connection", "[scenarios][world]") {
   scenarios::Scenario scenario = storage_scenario();
   scenario.partitions.loops = {

@@ -1,4 +1,6 @@
 // The wire, byte by byte, where a struct could silently be wrong.
+#include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -98,4 +100,16 @@ TEST_CASE("a port is a service's GUID, and no other GUID is one", "[vmbus][proto
   CHECK_FALSE(is_port(kScsiInterface));
   CHECK_FALSE(is_port(Guid()));
   CHECK_FALSE(is_port(guid("00000007-facb-11e6-bd58-64006a7986d4")));
+}
+
+TEST_CASE("a stream that calls a partition says so behind the type of its pipe",
+          "[vmbus][protocol][stream]") {
+  std::array<std::uint8_t, kUserDataSize> user_data{};
+  CHECK_FALSE(is_call(user_data));
+  mark_as_call(user_data);
+  CHECK(is_call(user_data));
+  // A pipe of bytes, to be accepted, for no container, with version 1 as 32 bits that lie
+  // unaligned.
+  const std::array<std::uint8_t, 12> expected = {0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0};
+  CHECK(std::equal(expected.begin(), expected.end(), user_data.begin()));
 }

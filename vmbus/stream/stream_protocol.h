@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "vmbus/protocol/guid.h"
 
@@ -31,8 +32,28 @@ struct StreamHeader {
 };
 static_assert(sizeof(StreamHeader) == 8 && offsetof(StreamHeader, size_bytes) == 4);
 
+/// What the user data of an offered stream say: who asked for it. Offsets in bytes; what is left
+/// out is zero for a pipe of bytes that is for no container.
+inline constexpr std::size_t kStreamForAcceptOffset = 4;
+inline constexpr std::size_t kStreamVersionOffset = 6;  // 32 bits, unaligned
+inline constexpr std::uint8_t kStreamVersionRs5 = 1;
+
+/// The offer calls a service of the partition that it is made to.
+constexpr void mark_as_call(std::span<std::uint8_t> user_data) {
+  user_data[kStreamForAcceptOffset] = 1;
+  user_data[kStreamVersionOffset] = kStreamVersionRs5;
+}
+[[nodiscard]] constexpr bool is_call(std::span<const std::uint8_t> user_data) {
+  return user_data[kStreamForAcceptOffset] != 0;
+}
+
 /// Services of our root, by their ports: one sends back what comes; one does so once and ends.
 inline constexpr std::uint32_t kEchoPort = 7;
 inline constexpr std::uint32_t kShortEchoPort = 8;
+/// Services of our children: one sends back what comes; nobody listens at the other.
+inline constexpr std::uint32_t kChildEchoPort = 1007;
+inline constexpr std::uint32_t kChildDeafPort = 1008;
+/// The most that a socket of theirs takes at once.
+inline constexpr std::size_t kMostServiceBytes = 1024;
 
 }  // namespace vmbus

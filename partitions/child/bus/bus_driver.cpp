@@ -8,6 +8,7 @@
 #include "machine/testing.h"
 #include "partitions/kernel/posting.h"
 #include "vmbus/protocol/monitor_page.h"
+#include "vmbus/stream/stream_protocol.h"
 
 namespace child {
 
@@ -364,6 +365,8 @@ void BusDriver::offered(vmbus::ChannelId channel, const vmbus::OfferChannel& off
   if ((offer.monitor_allocated & 1) != 0 && offer.monitor_id < kMonitorTriggers) {
     device.monitor = offer.monitor_id;
   }
+  device.is_call =
+      (offer.flags & vmbus::kOfferTlnpiProvider) != 0 && vmbus::is_call(offer.user_data);
   devices_[place] = device;
   something_offered_.give();
   for (kernel::Notice* const listener : listeners_) {

@@ -31,6 +31,10 @@ struct OfferedDevice {
   /// Where its signals go from open() on.
   std::uint32_t target_vp = 0;
   bool rescinded = false;
+  /// A stream that the root asks a service of ours for.
+  bool is_call = false;
+  /// Whoever looks for one of its kind has found it already.
+  bool taken = false;
   /// The bus knows no more of it than we do: another offer may take its place here.
   bool released = false;
 };

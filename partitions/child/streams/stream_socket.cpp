@@ -40,7 +40,15 @@ bool StreamSocket::make_rings() {
 
 kernel::Task<bool> StreamSocket::connect(std::uint32_t service_port) {
   device_ = co_await bus_.connect_service(endpoint_, vmbus::guid_of_port(service_port));
-  if (device_ == nullptr || !make_rings()) {
+  if (device_ == nullptr) {
+    co_return false;
+  }
+  const bool opened = co_await accept();
+  co_return opened;
+}
+
+kernel::Task<bool> StreamSocket::accept() {
+  if (!make_rings()) {
     co_return false;
   }
   const bool opened = co_await bus_.open(*device_, *this, pages_);

@@ -1,4 +1,4 @@
-// The child's end of a stream to a service of the root.
+// The child's end of a stream: to a service of the root, or one that the root has called.
 #pragma once
 
 #include <array>
@@ -17,12 +17,17 @@ namespace child {
 class StreamSocket final : private ChannelDriver {
  public:
   static constexpr std::size_t kRingPages = 3;
-  static constexpr std::size_t kMostBytes = 1024;
+  static constexpr std::size_t kMostBytes = vmbus::kMostServiceBytes;
 
   /// `port` is our own; no other stream has it at the same time.
   StreamSocket(kernel::Kernel& kernel, BusDriver& bus, std::uint32_t port)
       : kernel_(kernel), bus_(bus), endpoint_(vmbus::guid_of_port(port)) {}
+  /// The stream that the root has called a service for.
+  StreamSocket(kernel::Kernel& kernel, BusDriver& bus, OfferedDevice& call)
+      : kernel_(kernel), bus_(bus), endpoint_(call.instance), device_(&call) {}
 
+  /// Takes the call. False: the root has taken it back. Whatever comes of it, close() follows.
+  kernel::Task<bool> accept();
   /// False: nobody takes the stream. Whatever comes of it, close() follows.
   kernel::Task<bool> connect(std::uint32_t service_port);
   /// Sends up to kMostBytes; nothing says that nothing more will come. False: the stream has ended.

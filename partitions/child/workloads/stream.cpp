@@ -1,5 +1,7 @@
 // Streams to services of the root: what is sent comes back; nobody listens; the child closes with
-// data under way; the root does.
+// data under way; the root does. And a service of the child's, which the root calls.
+#include <algorithm>
+
 #include "machine/testing.h"
 #include "partitions/child/program.h"
 #include "partitions/child/streams/stream_socket.h"
@@ -23,6 +25,7 @@ constexpr machine::Site kEchoRight("child.stream.what_comes_back_is_what_was_sen
 constexpr machine::Site kEndsInOrder("child.stream.ends_when_both_have_ended_it");
 constexpr machine::Site kNobodyTakes("child.stream.nobody_takes_what_nobody_listens_to");
 constexpr machine::Site kTaken("child.stream.a_service_takes_its_stream");
+constexpr machine::Site kServed("child.stream.call_served");
 constexpr machine::Site kEndedWhileSending("child.stream.ended_by_the_root_while_it_was_used");
 
 class StreamTester {
@@ -30,7 +33,8 @@ class StreamTester {
   explicit StreamTester(Program& program)
       : program_(program),
         bus_(program, bus_options(program.settings())),
-        left_(program.settings().connections) {}
+        left_(program.settings().connections),
+        calls_left_(program.settings().calls) {}
 
   kernel::Task<bool> run() {
     const bool connected = co_await bus_.connect();
@@ -40,6 +44,7 @@ class StreamTester {
     for (std::uint32_t worker = 0; worker < kWorkers; ++worker) {
       work(worker).spawn();
     }
+    take_calls().spawn();
     co_await all_done_.wait();
     co_await bus_.disconnect();
     report();
@@ -60,8 +65,59 @@ class StreamTester {
       co_await socket->close();
       program_.heap().destroy(socket);
     }
-    if (++finished_ == kWorkers) {
+    one_more_finished();
+  }
+
+  void one_more_finished() {
+    if (++finished_ == kWorkers + 1) {
       all_done_.set();
+    }
+  }
+
+  /// Until as many have been served as the root says that it will make.
+  kernel::Task<> take_calls() {
+    bus_.listen_for_offers(something_);
+    while (calls_left_ != 0) {
+      OfferedDevice* const call = find_call();
+      if (call == nullptr) {
+        co_await something_.wait();
+        continue;
+      }
+      call->taken = true;
+      serve(*call).spawn();
+    }
+    bus_.stop_listening(something_);
+    one_more_finished();
+  }
+
+  OfferedDevice* find_call() {
+    const vmbus::Guid service = vmbus::guid_of_port(vmbus::kChildEchoPort);
+    const auto devices = bus_.devices();
+    const auto call = std::ranges::find_if(devices, [&](const OfferedDevice& device) {
+      return device.is_call && device.type == service && !device.taken && !device.rescinded;
+    });
+    return call != devices.end() ? &*call : nullptr;
+  }
+
+  /// Sends back what comes, the end as well.
+  kernel::Task<> serve(OfferedDevice& call) {
+    auto* const socket = program_.heap().create<StreamSocket>(program_, bus_, call);
+    auto* const data = program_.heap().create<Data>();
+    const bool opened = co_await socket->accept();
+    std::optional<std::size_t> came = opened ? 1 : 0;
+    while (opened && came && *came != 0) {
+      came = co_await socket->receive(*data);
+      const bool sent = came && co_await socket->send(std::span(*data).first(*came));
+      came = sent ? came : std::nullopt;
+    }
+    co_await socket->close();
+    program_.heap().destroy(data);
+    program_.heap().destroy(socket);
+    if (opened) {
+      machine::sometimes(kServed, true);
+      ++calls_served_;
+      --calls_left_;
+      something_.give();
     }
   }
 
@@ -157,13 +213,17 @@ class StreamTester {
   void report() {
     kernel::TextLine text;
     text << "streams: " << streams_[0] << " talked to their end, " << streams_[1]
-         << " were refused, " << streams_[2] << " closed early, " << streams_[3] << " cut off";
+         << " were refused, " << streams_[2] << " closed early, " << streams_[3] << " cut off, "
+         << calls_served_ << " served";
     program_.console().line(text.view());
   }
 
   Program& program_;
   BusDriver bus_;
   std::uint32_t left_;
+  std::uint32_t calls_left_;
+  std::uint32_t calls_served_ = 0;
+  kernel::Notice something_;
   std::array<std::uint32_t, kManners> streams_{};
   std::uint32_t finished_ = 0;
   bool good_ = true;

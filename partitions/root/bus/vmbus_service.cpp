@@ -2,6 +2,7 @@
 
 #include "machine/testing.h"
 #include "partitions/kernel/posting.h"
+#include "partitions/root/streams/stream_caller.h"
 #include "partitions/root/streams/stream_device.h"
 #include "vmbus/gpa_range.h"
 
@@ -40,6 +41,9 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
               *this) {}
 
 VmbusService::~VmbusService() {
+  if (caller_ != nullptr) {
+    kernel_.heap().destroy(caller_);
+  }
   if (devices_ != nullptr) {
     kernel_.heap().destroy(devices_);
   }
@@ -135,6 +139,26 @@ void VmbusService::tl_connect(const vmbus::TlConnect& request) {
                                               vmbus::kStatusConnectionRefused));
 }
 
+void VmbusService::begin_calls(const CallPlan& plan, EventFlags& flags) {
+  INVARIANT(caller_ == nullptr);
+  caller_ = kernel_.heap().create<StreamCaller>(kernel_, *this, flags, plan);
+  caller_->start();
+}
+
+bool VmbusService::carries_streams() const {
+  return server_.state() == vmbus::ServerState::kConnected &&
+         vmbus::has_tl_connect(server_.version());
+}
+
+void VmbusService::end(const BusDevice& device) {
+  std::size_t index = 0;
+  while (index < channels_.size() && channels_[index].device != &device) {
+    ++index;
+  }
+  INVARIANT(index < channels_.size());
+  end_channel(index);
+}
+
 void VmbusService::contact(const vmbus::Contact& contact) {
   const bool welcome =
       contact.target_vp < child_.processors && change_monitor_pages(contact.monitor_pages);
@@ -173,11 +197,17 @@ kernel::Task<> VmbusService::close() {
   if (removes_) {
     co_await removed_.wait();
   }
+  if (caller_ != nullptr) {
+    caller_->stop();
+  }
   server_.reset();
   for (std::size_t index = 0; index < channels_.size(); ++index) {
     if (channels_[index].device != nullptr) {
       co_await take_away(channels_[index].offer, true);
     }
+  }
+  if (caller_ != nullptr) {
+    co_await caller_->stopped().wait();
   }
   if (monitors_.is_looking()) {
     co_await monitors_.stopped().wait();

@@ -19,6 +19,9 @@
 
 namespace root {
 
+class StreamCaller;
+struct CallPlan;
+
 struct VmbusChild {
   std::uint32_t number = 0;
   std::uint32_t processors = 0;
@@ -44,6 +47,12 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] hv::Status add(BusDevice& device, EventFlags& flags);
   /// Streams to the services of partitions/root/streams are taken.
   void take_streams(EventFlags& flags) { stream_flags_ = &flags; }
+  /// Calls services of the child from now on, as planned.
+  void begin_calls(const CallPlan& plan, EventFlags& flags);
+  /// The child is there, and speaks a version that has streams.
+  [[nodiscard]] bool carries_streams() const;
+  /// Has the channel of a device that is on the bus taken away for good.
+  void end(const BusDevice& device);
   /// From now on takes a channel away at times, `count` times in all, and offers it again: any, or
   /// only sub-channels.
   void begin_removals(std::uint32_t count, bool subchannels_only);
@@ -145,6 +154,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   kernel::Outbox outbox_;
   MonitorScanner monitors_;
   EventFlags* stream_flags_ = nullptr;
+  StreamCaller* caller_ = nullptr;  // in the heap; null if the root calls nobody
   std::uint32_t message_vp_ = vmbus::kNoTargetVp;
   std::uint32_t message_sint_ = vmbus::kVmbusSint;
   NoGpadlStorage no_gpadls_;
