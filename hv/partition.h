@@ -65,6 +65,8 @@ class Partition {
   StatisticsRecords* statistics_records = nullptr;
   /// Pages of its children's VPs that it sees: state_pages.h.
   std::uint32_t state_pages_shown = 0;
+  /// Pages of monitor ports that it sees: monitor_pages.h.
+  std::uint32_t monitor_pages_shown = 0;
 
   // --- Under the management lock and the communication lock; read under either -----------------
   VpTable vps{pool};
@@ -101,6 +103,8 @@ class Partition {
   static_assert(kMaxLogicalProcessors <= 64);
   /// A processor that drops its translations, or takes up a VP, takes over what it says.
   machine::Shared<std::uint64_t> ept_pointer{0};
+  /// When its monitor pages are looked at next, in TSC ticks; kNoDeadline while it has none.
+  machine::Shared<std::uint64_t> monitors_due{kNoDeadline};
 
   // --- Set before the first VP runs, or under the management lock with all VPs stopped ----------
   PrivilegeMask privileges;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "hv/hypervisor.h"
+#include "hv/processor/monitor_pages.h"
 #include "hv/processor/processor_shares.h"
 #include "hv/processor/state_pages.h"
 #include "hv/registers/parent_registers.h"
@@ -106,7 +107,7 @@ std::uint32_t max_physical_address_bits() {
 std::uint32_t overlays_to_reserve(const Partition& partition, std::uint32_t vp_count) {
   const std::uint32_t overlays_per_vp = partition.is_root() ? kOverlaysPerRootVp : kOverlaysPerVp;
   return kOverlaysPerPartition + overlays_per_vp * vp_count + statistics_overlay_count(partition) +
-         partition.state_pages_shown;
+         partition.state_pages_shown + partition.monitor_pages_shown;
 }
 
 Status initialize_partition(Hypervisor& hypervisor, Partition& partition) {
@@ -211,17 +212,20 @@ void delete_vp(Hypervisor& hypervisor, VirtualProcessor& vp) {
 
 void take_partition_apart(Hypervisor& hypervisor, Partition& partition) {
   end_statistics(hypervisor, partition);
+  while (Connection* connection = partition.connections.any()) {
+    end_connection(hypervisor, partition, *connection);
+  }
   {
     const machine::LockGuard guard(hypervisor.communication_lock);
-    while (Connection* connection = partition.connections.any()) {
-      partition.connections.remove(*connection);
-    }
     while (Doorbell* doorbell = partition.doorbells.any()) {
       partition.doorbells.remove(*doorbell);
     }
-    while (Port* port = partition.ports.any()) {
-      partition.ports.remove(*port);
-    }
+  }
+  while (Port* port = partition.ports.any()) {
+    end_port(hypervisor, partition, *port);
+  }
+  {
+    const machine::LockGuard guard(hypervisor.communication_lock);
     partition.connections.destroy();
     partition.doorbells.destroy();
     partition.ports.destroy();

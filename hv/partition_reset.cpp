@@ -21,7 +21,7 @@ void hide_overlays(Hypervisor& hypervisor, Partition& partition) {
   bool flush = false;
   {
     const machine::LockGuard space_guard(partition.space_lock);
-    partition.space->hide_all_overlays();
+    partition.space->hide_own_overlays();
     flush = partition.space->invalidation_needed();
   }
   if (flush) {

@@ -5,57 +5,11 @@
 #include "hv/hypercall/call_targets.h"
 #include "hv/processor/doorbells.h"
 #include "hv/processor/interrupt_delivery.h"
+#include "hv/processor/port_routes.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
 namespace hv::calls {
 namespace {
-
-/// Finds the virtual processor of a port that takes what the port sends: try_one(vp) answers
-/// kInvalidSynicState if that one does not, and for a port to any the next is tried.
-template <class TryOne>
-Status try_receivers(const Partition& partition, const PortInfo& info, const TryOne& try_one) {
-  if (info.vp != kVpIndexAny) {
-    VirtualProcessor* const vp = partition.vp(info.vp);
-    return vp == nullptr ? Status::kInvalidVpIndex : try_one(*vp);
-  }
-  Status status = Status::kInvalidVpIndex;
-  for (VirtualProcessor* vp : partition.vps) {
-    if (vp == nullptr) {
-      continue;
-    }
-    status = try_one(*vp);
-    if (status != Status::kInvalidSynicState) {
-      return status;
-    }
-  }
-  return status;
-}
-
-struct Route {
-  Port* port = nullptr;
-  const Partition* owner = nullptr;
-};
-
-/// From a connection of the caller to where it leads. Under the communication lock.
-[[gnu::always_inline]] inline std::expected<Route, Status> find_route(CallContext& context,
-                                                                      ConnectionId id,
-                                                                      PortType type) {
-  const Connection* connection = static_cast<std::uint32_t>(id) <= kConnectionIdMax
-                                     ? context.caller.connections.find(id)
-                                     : nullptr;
-  if (connection == nullptr) {
-    return std::unexpected(Status::kInvalidConnectionId);
-  }
-  Port* const port = connection->port;
-  if (port == nullptr || port->info.type != type) {
-    return std::unexpected(Status::kInvalidPortId);
-  }
-  const Partition* const owner = context.hypervisor.find_partition(port->partition);
-  if (owner == nullptr || owner->state != PartitionState::kActive) {
-    return std::unexpected(Status::kInvalidPortId);
-  }
-  return Route{port, owner};
-}
 
 /// The virtual processor of a child that the caller reaches without a port. Under the management
 /// lock.
@@ -81,7 +35,8 @@ CallOutcome post_message(CallContext& context) {
     return fail(status);
   }
   const machine::LockGuard guard(context.hypervisor.communication_lock);
-  const auto route = find_route(context, input.connection, PortType::kMessage);
+  const auto route =
+      find_route(context.hypervisor, context.caller, input.connection, PortType::kMessage);
   if (!route) {
     return fail(route.error());
   }
@@ -97,20 +52,7 @@ CallOutcome post_message(CallContext& context) {
 CallOutcome signal_event(CallContext& context) {
   const auto input = context.header<SignalEventInput>();
   const machine::LockGuard guard(context.hypervisor.communication_lock);
-  const auto route = find_route(context, input.connection, PortType::kEvent);
-  if (!route) {
-    return fail(route.error());
-  }
-  Port& port = *route->port;
-  if (input.flag >= port.info.flag_count) {
-    return fail(Status::kInvalidParameter);
-  }
-  const std::uint32_t flag = static_cast<std::uint32_t>(port.info.base_flag) + input.flag;
-  const Status status = try_receivers(*route->owner, port.info, [&](VirtualProcessor& vp) {
-    return hv::signal_event(context.hypervisor, vp, port.info.sint, flag).status;
-  });
-  port.post_count += status == Status::kSuccess ? 1 : 0;
-  return fail(status);
+  return fail(signal_through(context.hypervisor, context.caller, input.connection, input.flag));
 }
 
 CallOutcome signal_event_direct(CallContext& context) {

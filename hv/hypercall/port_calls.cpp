@@ -1,6 +1,7 @@
 // Ports and connections (TLFS "Inter-Partition Communication").
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
+#include "hv/processor/monitor_pages.h"
 #include "hv/tlfs/hypercall_inputs.h"
 
 namespace hv::calls {
@@ -21,15 +22,6 @@ std::expected<Partition*, Status> find_peer(const CallContext& context, Partitio
   return found;
 }
 
-void drop_messages(Partition& partition, const Port& port) {
-  for (VirtualProcessor* vp : partition.vps) {
-    if (vp != nullptr) {
-      const machine::LockGuard guard(vp->lock);
-      vp->synic.drop(port.messages);
-    }
-  }
-}
-
 Port* find_port(Partition& owner, PortId id) {
   return is_id(static_cast<std::uint32_t>(id)) ? owner.ports.find(id) : nullptr;
 }
@@ -37,6 +29,51 @@ Port* find_port(Partition& owner, PortId id) {
 /// Whether a port may name this virtual processor.
 bool is_target(const Partition& owner, VpIndex vp) {
   return vp == kVpIndexAny || owner.vp(vp) != nullptr;
+}
+
+/// Runs action(owner, port), which answers a status, on a port that the caller may name. Under the
+/// management lock.
+template <class Action>
+Status with_port(CallContext& context, PartitionId partition, PortId id, const Action& action) {
+  const machine::LockGuard guard(context.hypervisor.management_lock);
+  const auto owner = find_owner(context, partition, Privilege::kCreatePort);
+  if (!owner) {
+    return owner.error();
+  }
+  Port* const port = find_port(**owner, id);
+  return port == nullptr ? Status::kInvalidPortId : action(**owner, *port);
+}
+
+/// A monitor port has no target.
+std::expected<std::uint64_t, Status> read_property(const Port& port, PortProperty property) {
+  switch (property) {
+    case PortProperty::kPostCount:
+      return port.post_count;
+    case PortProperty::kPreferredTargetVp:
+      if (port.info.type != PortType::kMonitor) {
+        return static_cast<std::uint64_t>(port.info.vp);
+      }
+      break;
+  }
+  return std::unexpected(Status::kUnknownProperty);  // a guest chose the number
+}
+
+Status write_property(const Partition& owner, Port& port, PortProperty property,
+                      std::uint64_t value) {
+  const auto known = read_property(port, property);
+  if (!known) {
+    return known.error();
+  }
+  if (property == PortProperty::kPostCount) {
+    port.post_count = value;
+    return Status::kSuccess;
+  }
+  const auto vp = VpIndex{static_cast<std::uint32_t>(value)};
+  if ((value >> 32) != 0 || !is_target(owner, vp)) {
+    return Status::kInvalidVpIndex;
+  }
+  port.info.vp = vp;
+  return Status::kSuccess;
 }
 
 }  // namespace
@@ -65,6 +102,9 @@ CallOutcome create_port(CallContext& context) {
   if (input.info.type == PortType::kDoorbell && !(*owner)->is_root()) {
     return fail(Status::kInvalidParameter);
   }
+  if (input.info.type == PortType::kMonitor) {
+    return fail(create_monitor_port(context.hypervisor, **owner, input.port, **peer, input.info));
+  }
   if (!is_target(**owner, input.info.vp)) {
     return fail(Status::kInvalidVpIndex);
   }
@@ -78,19 +118,10 @@ CallOutcome delete_port(CallContext& context) {
   if (input.reserved != 0) {
     return fail(Status::kInvalidParameter);
   }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.partition, Privilege::kCreatePort);
-  if (!owner) {
-    return fail(owner.error());
-  }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  Port* port = find_port(**owner, input.port);
-  if (port == nullptr) {
-    return fail(Status::kInvalidPortId);
-  }
-  drop_messages(**owner, *port);
-  (*owner)->ports.remove(*port);
-  return {};
+  return fail(with_port(context, input.partition, input.port, [&](Partition& owner, Port& port) {
+    end_port(context.hypervisor, owner, port);
+    return Status::kSuccess;
+  }));
 }
 
 CallOutcome connect_port(CallContext& context) {
@@ -112,11 +143,14 @@ CallOutcome connect_port(CallContext& context) {
   if (!peer) {
     return fail(peer.error());
   }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  Port* port = find_port(**peer, input.port);
+  Port* const port = find_port(**peer, input.port);
   if (port == nullptr) {
     return fail(Status::kInvalidPortId);
   }
+  if (input.info.type == PortType::kMonitor) {
+    return fail(connect_monitor(context.hypervisor, **owner, input.connection, input.info, *port));
+  }
+  const machine::LockGuard communication(context.hypervisor.communication_lock);
   if (input.info.type == PortType::kDoorbell) {
     return fail((*owner)->doorbells.connect(input.connection, (*owner)->id, input.info, *port));
   }
@@ -133,8 +167,8 @@ CallOutcome disconnect_port(CallContext& context) {
   if (!owner) {
     return fail(owner.error());
   }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
   if ((input.flags & DisconnectPortInput::kDoorbell) != 0) {
+    const machine::LockGuard communication(context.hypervisor.communication_lock);
     Doorbell* const doorbell = (*owner)->doorbells.find(input.connection);
     if (doorbell == nullptr) {
       return fail(Status::kInvalidConnectionId);
@@ -148,7 +182,7 @@ CallOutcome disconnect_port(CallContext& context) {
   if (connection == nullptr) {
     return fail(Status::kInvalidConnectionId);
   }
-  (*owner)->connections.remove(*connection);
+  end_connection(context.hypervisor, **owner, *connection);
   return {};
 }
 
@@ -158,29 +192,14 @@ CallOutcome get_port_property(CallContext& context) {
     return fail(Status::kInvalidParameter);
   }
   GetPortPropertyOutput output;
-  {
-    const machine::LockGuard guard(context.hypervisor.management_lock);
-    const auto owner = find_owner(context, input.partition, Privilege::kCreatePort);
-    if (!owner) {
-      return fail(owner.error());
-    }
-    const machine::LockGuard communication(context.hypervisor.communication_lock);
-    const Port* port = find_port(**owner, input.port);
-    if (port == nullptr) {
-      return fail(Status::kInvalidPortId);
-    }
-    switch (input.property) {
-      case PortProperty::kPostCount:
-        output.value = port->post_count;
-        break;
-      case PortProperty::kPreferredTargetVp:
-        output.value = static_cast<std::uint64_t>(port->info.vp);
-        break;
-      default:
-        return fail(Status::kUnknownProperty);
-    }
-  }
-  return fail(context.put_output(output));
+  const Status status =
+      with_port(context, input.partition, input.port, [&](Partition&, const Port& port) {
+        const machine::LockGuard communication(context.hypervisor.communication_lock);
+        const auto value = read_property(port, input.property);
+        output.value = value.value_or(0);
+        return value ? Status::kSuccess : value.error();
+      });
+  return fail(status == Status::kSuccess ? context.put_output(output) : status);
 }
 
 /// What comes through the port from now on goes to another virtual processor; what the old one has
@@ -190,31 +209,10 @@ CallOutcome set_port_property(CallContext& context) {
   if (input.reserved0 != 0 || input.reserved1 != 0) {
     return fail(Status::kInvalidParameter);
   }
-  const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.partition, Privilege::kCreatePort);
-  if (!owner) {
-    return fail(owner.error());
-  }
-  const machine::LockGuard communication(context.hypervisor.communication_lock);
-  Port* port = find_port(**owner, input.port);
-  if (port == nullptr) {
-    return fail(Status::kInvalidPortId);
-  }
-  switch (input.property) {
-    case PortProperty::kPostCount:
-      port->post_count = input.value;
-      return {};
-    case PortProperty::kPreferredTargetVp: {
-      const auto vp = VpIndex{static_cast<std::uint32_t>(input.value)};
-      if ((input.value >> 32) != 0 || !is_target(**owner, vp)) {
-        return fail(Status::kInvalidVpIndex);
-      }
-      port->info.vp = vp;
-      return {};
-    }
-    default:
-      return fail(Status::kUnknownProperty);
-  }
+  return fail(with_port(context, input.partition, input.port, [&](Partition& owner, Port& port) {
+    const machine::LockGuard communication(context.hypervisor.communication_lock);
+    return write_property(owner, port, input.property, input.value);
+  }));
 }
 
 }  // namespace hv::calls

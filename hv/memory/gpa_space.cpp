@@ -406,6 +406,17 @@ void GpaSpace::hide_all_overlays() {
   }
 }
 
+void GpaSpace::hide_own_overlays() {
+  for (const Overlay* overlay = overlays_.any(); overlay != nullptr;) {
+    const Overlay* const next = overlay->next;
+    const OverlayKind kind = overlay->id.kind;
+    if (kind != OverlayKind::kMonitorOfPort && kind != OverlayKind::kMonitorOfConnection) {
+      hide_overlay(overlay->id);
+    }
+    overlay = next;
+  }
+}
+
 std::optional<OverlayKind> GpaSpace::overlay_at(Gpn gpn) const {
   const Overlay* const overlay = overlays_.visible_at(gpn);
   return overlay != nullptr ? std::optional(overlay->id.kind) : std::nullopt;

@@ -135,6 +135,8 @@ class GpaSpace {
   /// Uncovers what is beneath; nothing happens if the overlay is not shown.
   void hide_overlay(OverlayId id);
   void hide_all_overlays();
+  /// Those that the partition put there itself, which a reset takes away; not its monitor pages.
+  void hide_own_overlays();
   /// The kind of the overlay that is seen at a page.
   [[nodiscard]] std::optional<OverlayKind> overlay_at(machine::Gpn gpn) const;
   [[nodiscard]] std::optional<machine::Gpn> overlay_place(OverlayId id) const;

@@ -23,9 +23,11 @@ enum class OverlayKind : std::uint8_t {
   kVpAssist,
   kStatistics,
   kVpState,
+  kMonitorOfPort,
+  kMonitorOfConnection,
 };
 
-/// Overlays of the whole partition have VP 0.
+/// Overlays of the whole partition have VP 0; those that are named by their page have its number.
 struct OverlayId {
   OverlayKind kind{};
   VpIndex vp{};

@@ -6,6 +6,7 @@
 #include "hv/processor/asked_events.h"
 #include "hv/processor/exception_exits.h"
 #include "hv/processor/interrupt_delivery.h"
+#include "hv/processor/monitored_events.h"
 #include "hv/processor/physical_apic.h"
 #include "hv/statistics/statistics_pages.h"
 #include "hv/vtx/event_injection.h"
@@ -185,6 +186,7 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   ++figures_.context_switches;
   vp.statistics.count_dispatch();
   drop_stale_translations(vp);
+  service_at_ = std::min(service_at_, vp.partition.monitors_due.load());
   Next next = Next::kEnter;
   for (;;) {
     const std::uint64_t now = machine::read_tsc();
@@ -192,7 +194,10 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
     if (vp.changed || now >= until) [[unlikely]] {
       next = prepare(vp, now);
       if (next != Next::kEnter) {
-        break;
+        if (!look_at_its_last(vp, next)) {
+          break;
+        }
+        continue;
       }
       until = next_look(vp);
       until = until > now ? until : now;
@@ -205,8 +210,24 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   return next == Next::kPutDownReady;
 }
 
+/// Whoever is about to be put down sets no more bits in a monitor page until it runs again. True if
+/// it has signalled itself, and so may go on.
+bool LogicalProcessor::look_at_its_last(VirtualProcessor& vp, Next next) {
+  Partition& partition = vp.partition;
+  if (partition.monitors_due.load() == kNoDeadline) [[likely]] {
+    return false;
+  }
+  if (look_at_monitors(hypervisor_, partition, machine::read_tsc())) {
+    vp.wake_at = std::min(vp.wake_at, partition.monitors_due.load());
+  }
+  return next == Next::kPutDownStopped && vp.changed;
+}
+
 LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint64_t now) {
   if (now >= service_at_) {
+    if (vp.partition.monitors_due.load() <= now) {
+      (void)look_at_monitors(hypervisor_, vp.partition, now);
+    }
     const machine::LockGuard guard(hypervisor_.scheduler_lock);
     wake_expired(now);
     publish_statistics(vp, now);
@@ -215,6 +236,7 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
       return Next::kPutDownReady;
     }
     plan_service(now);
+    service_at_ = std::min(service_at_, vp.partition.monitors_due.load());
   }
   if (vp.changed || now >= vp.look_again_at) {
     vp.changed = false;

@@ -75,7 +75,11 @@ Status check_port(PortId id, const PortInfo& info) {
                  : Status::kInvalidParameter;
     }
     case PortType::kMonitor:
-      return Status::kFeatureUnavailable;
+      if (info.base_flag != 0 || info.flag_count != 0) {
+        return Status::kInvalidParameter;
+      }
+      return info.monitor_gpa() % machine::kPageSize == 0 ? Status::kSuccess
+                                                          : Status::kInvalidAlignment;
   }
   return Status::kInvalidParameter;
 }
@@ -96,7 +100,10 @@ Status check_connection(ConnectionId id, const ConnectionInfo& info) {
     case PortType::kDoorbell:
       return check_doorbell(info);
     case PortType::kMonitor:
-      return Status::kFeatureUnavailable;
+      if (info.trigger_value != 0 || info.flags != 0) {
+        return Status::kInvalidParameter;
+      }
+      return info.gpa % machine::kPageSize == 0 ? Status::kSuccess : Status::kInvalidAlignment;
   }
   return Status::kInvalidParameter;
 }

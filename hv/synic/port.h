@@ -32,6 +32,9 @@ class Port {
   /// The connection to it, at most one.
   Connection* connection = nullptr;
 
+  /// Of a monitor port: the page that its owner and the sender see; of the owner's pool.
+  machine::Spn monitor_page;
+
   /// Messages, events and doorbells that came through it.
   std::uint64_t post_count = 0;
   /// The port's buffers in the queues of virtual processors; drop it there before the port goes.
@@ -78,11 +81,12 @@ class Connection {
 };
 
 /// What CreatePort may ask for, without regard to other objects: kInvalidPortId for an id of more
-/// than 24 bits, kInvalidParameter for what the interface forbids, kFeatureUnavailable for monitor
-/// ports, which this hypervisor does not have. Whether the VP exists is not looked at.
+/// than 24 bits, kInvalidParameter for what the interface forbids, kInvalidAlignment for a
+/// monitor port whose page would not lie where a page begins. Whether the VP exists is not looked
+/// at.
 [[nodiscard]] Status check_port(PortId id, const PortInfo& info);
-/// Likewise for ConnectPort: kInvalidConnectionId, kInvalidParameter, kFeatureUnavailable, and
-/// kInvalidAlignment for a doorbell that would cross a page.
+/// Likewise for ConnectPort: kInvalidConnectionId, kInvalidParameter, and
+/// kInvalidAlignment for a doorbell that would cross a page and a monitor inside one.
 [[nodiscard]] Status check_connection(ConnectionId id, const ConnectionInfo& info);
 /// Whether `owner` may connect to the port: kInvalidPartitionId if the port is for another
 /// partition; kInvalidPortId if it already has a connection or is not of the type.

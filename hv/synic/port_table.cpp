@@ -1,5 +1,7 @@
 #include "hv/synic/port_table.h"
 
+#include <algorithm>
+
 #include "machine/invariant.h"
 
 namespace hv {
@@ -96,6 +98,11 @@ Status ConnectionTable::connect(ConnectionId id, PartitionId owner, const Connec
   if (const Status status = check_connectable(port, owner, info.type); status != Status::kSuccess) {
     return status;
   }
+  const bool is_monitor = info.type == PortType::kMonitor;
+  const auto place = std::ranges::find(monitors_, nullptr);
+  if (is_monitor && place == monitors_.end()) {
+    return Status::kNoResources;
+  }
   if (!records_.has_room()) {
     return Status::kInsufficientMemory;
   }
@@ -106,6 +113,9 @@ Status ConnectionTable::connect(ConnectionId id, PartitionId owner, const Connec
   connection.port_partition = port.partition;
   connection.port = &port;
   port.connection = &connection;
+  if (is_monitor) {
+    *place = &connection;
+  }
   index_.insert(connection);
   return Status::kSuccess;
 }
@@ -122,6 +132,7 @@ void ConnectionTable::remove(Connection& connection) {
   if (connection.port != nullptr) {
     connection.port->connection = nullptr;
   }
+  std::ranges::replace(monitors_, &connection, nullptr);
   index_.remove(connection);
   records_.end(connection);
 }

@@ -1,6 +1,8 @@
 // The ports that belong to one partition, and its connections to ports of others.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 
@@ -60,7 +62,8 @@ class ConnectionTable {
 
   /// Connects `owner` to a port. check_connection()'s statuses; kInvalidConnectionId if the id is
   /// in use; kInvalidPartitionId if the port is for another partition; kInvalidPortId if it already
-  /// has a connection or is not of the type; kInsufficientMemory.
+  /// has a connection or is not of the type; kNoResources for more monitors than kMonitors;
+  /// kInsufficientMemory.
   [[nodiscard]] Status connect(ConnectionId id, PartitionId owner, const ConnectionInfo& info,
                                Port& port);
   [[nodiscard]] Connection* find(ConnectionId id) { return index_.find(id); }
@@ -70,7 +73,12 @@ class ConnectionTable {
   [[nodiscard]] std::uint32_t count() const { return index_.count(); }
   void destroy();
 
+  /// As many monitor connections as one look takes in.
+  static constexpr std::size_t kMonitors = 4;
+  [[nodiscard]] const std::array<Connection*, kMonitors>& monitors() const { return monitors_; }
+
  private:
+  std::array<Connection*, kMonitors> monitors_{};
   RecordPages<Connection, 4> records_;
   IdIndex<Connection, ConnectionId> index_;
 };

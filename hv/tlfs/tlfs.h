@@ -10,6 +10,7 @@
 #include "hv/tlfs/hypercall_inputs.h"
 #include "hv/tlfs/intercepts.h"
 #include "hv/tlfs/messages.h"
+#include "hv/tlfs/monitor_page.h"
 #include "hv/tlfs/msr.h"
 #include "hv/tlfs/partition.h"
 #include "hv/tlfs/ports.h"

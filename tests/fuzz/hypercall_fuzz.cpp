@@ -88,10 +88,34 @@ void connect(const Child& child) {
   }
 }
 
+/// The last page of its lies is also a monitor page, and says what is signalled through the others.
+void connect_monitor(const Child& child) {
+  constexpr machine::Gpa kRootsPlace{0x40'8000};
+  constexpr std::uint32_t kNumber = kConnections + 1;
+  hv::CreatePortInput port;
+  port.port_partition = hv::kPartitionIdSelf;
+  port.port = hv::PortId{kNumber};
+  port.connection_partition = child.id;
+  port.info.type = hv::PortType::kMonitor;
+  port.info.sint = static_cast<std::uint32_t>(kRootsPlace.value());
+  GUEST_CHECK(call(HypercallControl(CallCode::kCreatePort), port).status() == Status::kSuccess);
+  hv::ConnectPortInput connection;
+  connection.connection_partition = child.id;
+  connection.connection = hv::ConnectionId{kNumber};
+  connection.port_partition = hv::kPartitionIdSelf;
+  connection.port = hv::PortId{kNumber};
+  connection.info.type = hv::PortType::kMonitor;
+  connection.info.gpa = kPagesBase.value() + (kPages - 1) * machine::kPageSize;
+  GUEST_CHECK(call(HypercallControl(CallCode::kConnectPort), connection).status() ==
+              Status::kSuccess);
+  machine::store_u32(kRootsPlace, hv::kMonitorAllGroups);
+}
+
 void root_that_looks_on() {
   begin();
   const Child child = child_maker::make("child");
   connect(child);
+  connect_monitor(child);
   child_maker::start(child, 0);
   for (std::uint64_t waited = 0; !current.over && waited < kPatienceNs; waited += kLookAgainNs) {
     machine::spend(kLookAgainNs);

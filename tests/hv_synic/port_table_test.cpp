@@ -1,5 +1,6 @@
 #include "hv/synic/port_table.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <optional>
 #include <vector>
@@ -32,6 +33,14 @@ constexpr PortInfo kMessagePort = PortInfo::message(2, VpIndex{0});
 constexpr PortInfo kEventPort = PortInfo::event(2, VpIndex{0}, 100, 8);
 
 constexpr ConnectionInfo connection(PortType type) { return ConnectionInfo{type, 0, 0, 0, 0}; }
+
+PortInfo monitor_port(std::uint64_t gpa) {
+  PortInfo info;
+  info.type = PortType::kMonitor;
+  info.sint = static_cast<std::uint32_t>(gpa);
+  info.vp = VpIndex{static_cast<std::uint32_t>(gpa >> 32)};
+  return info;
+}
 
 struct Fixture {
   explicit Fixture(std::uint64_t pages = 20) {
@@ -74,7 +83,10 @@ TEST_CASE("a port is refused as the interface says", "[hv][ports]") {
   CHECK(hv::check_port(id, info) == Status::kInvalidParameter);
   info.reserved1 = 0;
   info.type = PortType::kMonitor;
-  CHECK(hv::check_port(id, info) == Status::kFeatureUnavailable);
+  CHECK(hv::check_port(id, info) == Status::kInvalidParameter);  // it has no flags
+  CHECK(hv::check_port(id, monitor_port(0x1'0000'1000)) == Status::kSuccess);
+  CHECK(hv::check_port(id, monitor_port(0)) == Status::kSuccess);
+  CHECK(hv::check_port(id, monitor_port(0x1800)) == Status::kInvalidAlignment);
   info.type = PortType::kDoorbell;
   CHECK(hv::check_port(id, info) == Status::kInvalidParameter);  // it has no flags
   info.base_flag = 0;
@@ -330,4 +342,28 @@ TEST_CASE("ports that come and go leave memory for the buffers of those that sta
   fixture.ports.remove(stays);
   fixture.ports.destroy();
   CHECK(fixture.pool.in_use() == 0);
+}
+
+TEST_CASE("no more monitors are connected than one look takes in", "[hv][ports]") {
+  Fixture fixture;
+  const ConnectionInfo monitor = connection(PortType::kMonitor);
+  const auto connect = [&](std::uint32_t id) {
+    return fixture.connections.connect(ConnectionId{id}, kSender, monitor,
+                                       fixture.port(id, monitor_port(0x1000)));
+  };
+  for (std::uint32_t id = 1; id <= ConnectionTable::kMonitors; ++id) {
+    REQUIRE(connect(id) == Status::kSuccess);
+  }
+  CHECK(connect(9) == Status::kNoResources);
+  CHECK(fixture.connections.count() == ConnectionTable::kMonitors);
+  CHECK(fixture.ports.find(PortId{9})->connection == nullptr);
+  // Others than monitors are not counted; and one that ends makes room.
+  REQUIRE(fixture.connections.connect(ConnectionId{10}, kSender, connection(PortType::kMessage),
+                                      fixture.port(10)) == Status::kSuccess);
+  fixture.connections.remove(*fixture.connections.find(ConnectionId{2}));
+  CHECK(fixture.connections.connect(ConnectionId{9}, kSender, monitor,
+                                    *fixture.ports.find(PortId{9})) == Status::kSuccess);
+  CHECK(std::ranges::find(fixture.connections.monitors(),
+                          fixture.connections.find(ConnectionId{9})) !=
+        fixture.connections.monitors().end());
 }

@@ -28,6 +28,33 @@ constexpr PortInfo doorbell_port(std::uint32_t sint = 5) {
   return info;
 }
 
+/// Where a page of the root's, and of a child's, is seen.
+constexpr std::uint64_t kRootsPlace = 0x40'8000;
+constexpr std::uint64_t kChildsPlace = 0x40'9000;
+/// Beyond what any partition's address space has.
+constexpr std::uint64_t kNowhere = 1ull << 52;
+
+constexpr PortInfo monitor_port(std::uint64_t gpa = kRootsPlace) {
+  PortInfo info;
+  info.type = PortType::kMonitor;
+  info.sint = static_cast<std::uint32_t>(gpa);
+  info.vp = VpIndex{static_cast<std::uint32_t>(gpa >> 32)};
+  return info;
+}
+Status connect_monitor(const Child& child, std::uint64_t gpa = kChildsPlace,
+                       ConnectionId id = kConnection, PortId port = kPort) {
+  hv::ConnectPortInput input = connect_input(child.id, kSelf, PortType::kMonitor, id, port);
+  input.info.gpa = gpa;
+  return connect_port(input);
+}
+/// Leaves a child without a page that is not in use.
+void take_its_memory(const Child& child) {
+  const hv::MemoryPoolInput input{child.id, {}};
+  machine::write_memory(kInputPage, std::as_bytes(std::span(&input, 1)));
+  GUEST_CHECK(call(hv::HypercallControl(CallCode::kWithdrawMemory).with_reps(200)).status() ==
+              Status::kNoResources);
+}
+
 /// A port of the root's that a new child may connect to.
 Status create_for_child(const PortInfo& info, PortId id = kPort) {
   return create_port(port_input(kSelf, make_child().id, info, id));
@@ -159,11 +186,46 @@ constexpr CallCase kCreate[] = {
     {CallCode::kCreatePort, "a child without memory for it", Status::kInsufficientMemory,
      [] {
        const Child child = make_child();
-       const hv::MemoryPoolInput input{child.id, {}};
-       machine::write_memory(kInputPage, std::as_bytes(std::span(&input, 1)));
-       GUEST_CHECK(call(hv::HypercallControl(CallCode::kWithdrawMemory).with_reps(200)).status() ==
-                   Status::kNoResources);
+       take_its_memory(child);
        return create_port(port_input(child.id, kSelf, kMessagePort));
+     }},
+    {CallCode::kCreatePort, "a monitor port, whose page covers what is at its place",
+     Status::kSuccess,
+     [] {
+       machine::store_u32(machine::Gpa(kRootsPlace), 77);
+       const Status status = create_for_child(monitor_port());
+       GUEST_CHECK(machine::load_u32(machine::Gpa(kRootsPlace)) == 0);
+       return status;
+     }},
+    {CallCode::kCreatePort, "a monitor port of a child's", Status::kSuccess,
+     [] { return create_port(port_input(make_child().id, kSelf, monitor_port(kChildsPlace))); }},
+    {CallCode::kCreatePort, "a monitor port with its page inside a page", Status::kInvalidAlignment,
+     [] { return create_for_child(monitor_port(kRootsPlace + 8)); }},
+    {CallCode::kCreatePort, "a monitor port with its page beyond the address space",
+     Status::kInvalidParameter, [] { return create_for_child(monitor_port(kNowhere)); }},
+    {CallCode::kCreatePort, "a monitor port with flags", Status::kInvalidParameter,
+     [] {
+       PortInfo info = monitor_port();
+       info.flag_count = 1;
+       return create_for_child(info);
+     }},
+    {CallCode::kCreatePort, "a monitor port with an id in use", Status::kInvalidPortId,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, kMessagePort)) == Status::kSuccess);
+       machine::store_u32(machine::Gpa(kRootsPlace), 77);
+       const Status status = create_port(port_input(kSelf, child.id, monitor_port()));
+       GUEST_CHECK(machine::load_u32(machine::Gpa(kRootsPlace)) == 77);
+       return status;
+     }},
+    {CallCode::kCreatePort, "a monitor port of a child without memory for its page",
+     Status::kInsufficientMemory,
+     [] {
+       const Child child = make_child();
+       take_its_memory(child);
+       const Status status = create_port(port_input(child.id, kSelf, monitor_port(kChildsPlace)));
+       GUEST_CHECK(delete_port(child.id) == Status::kInvalidPortId);
+       return status;
      }},
     {CallCode::kCreatePort, "a child without the privilege", Status::kAccessDenied,
      [] { return create_port(port_input(kSelf, PartitionId{1}, kMessagePort)); }, Caller::kChild},
@@ -175,6 +237,22 @@ constexpr CallCase kDelete[] = {
        GUEST_CHECK(create_for_child(kMessagePort) == Status::kSuccess);
        const Status status = delete_port(kSelf);
        GUEST_CHECK(delete_port(kSelf) == Status::kInvalidPortId);
+       return status;
+     }},
+    {CallCode::kDeletePort, "a monitor port with a connection, whose page nobody sees any more",
+     Status::kSuccess,
+     [] {
+       const Child child = make_child();
+       const machine::Gpa in_child = child.memory + kChildsPlace;
+       machine::store_u32(machine::Gpa(kRootsPlace), 77);
+       machine::store_u32(in_child, 78);
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       GUEST_CHECK(connect_monitor(child) == Status::kSuccess);
+       machine::store_u32(machine::Gpa(kRootsPlace), 79);
+       const Status status = delete_port(kSelf);
+       GUEST_CHECK(machine::load_u32(machine::Gpa(kRootsPlace)) == 77);
+       GUEST_CHECK(machine::load_u32(in_child) == 78);
+       GUEST_CHECK(disconnect_port(child.id) == Status::kSuccess);
        return status;
      }},
     {CallCode::kDeletePort, "an id that no port has", Status::kInvalidPortId,
@@ -217,6 +295,71 @@ constexpr CallCase kConnect[] = {
     {CallCode::kConnectPort, "a doorbell for a value wider than its size",
      Status::kInvalidParameter,
      [] { return connect_doorbell(0xF000'0000, 0x100, ConnectionInfo::kDoorbellByte); }},
+    {CallCode::kConnectPort, "a monitor", Status::kSuccess,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       return connect_monitor(child);
+     }},
+    {CallCode::kConnectPort, "a monitor with its page inside a page", Status::kInvalidAlignment,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       return connect_monitor(child, kChildsPlace + 0x800);
+     }},
+    {CallCode::kConnectPort, "a monitor with its page beyond the address space",
+     Status::kInvalidParameter,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       const Status status = connect_monitor(child, kNowhere);
+       GUEST_CHECK(connect_monitor(child) == Status::kSuccess);  // the port is free as before
+       return status;
+     }},
+    {CallCode::kConnectPort, "a monitor with a value", Status::kInvalidParameter,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       hv::ConnectPortInput input = connect_input(child.id, kSelf, PortType::kMonitor);
+       input.info.gpa = kChildsPlace;
+       input.info.trigger_value = 1;
+       return connect_port(input);
+     }},
+    {CallCode::kConnectPort, "a monitor to a message port", Status::kInvalidPortId,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, kMessagePort)) == Status::kSuccess);
+       return connect_monitor(child);
+     }},
+    {CallCode::kConnectPort, "a monitor port that is connected", Status::kInvalidPortId,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       GUEST_CHECK(connect_monitor(child) == Status::kSuccess);
+       return connect_monitor(child, kChildsPlace, ConnectionId{2});
+     }},
+    {CallCode::kConnectPort, "a fifth monitor", Status::kNoResources,
+     [] {
+       const Child child = make_child();
+       for (std::uint32_t number = 1; number < 5; ++number) {
+         GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port(), PortId{number})) ==
+                     Status::kSuccess);
+         GUEST_CHECK(connect_monitor(child, kChildsPlace, ConnectionId{number}, PortId{number}) ==
+                     Status::kSuccess);
+       }
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       return connect_monitor(child);
+     }},
+    {CallCode::kConnectPort, "a monitor of a child without memory to show it",
+     Status::kInsufficientMemory,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       take_its_memory(child);
+       const Status status = connect_monitor(child);
+       GUEST_CHECK(disconnect_port(child.id) == Status::kInvalidConnectionId);
+       return status;
+     }},
     {CallCode::kConnectPort, "a reserved field of the connection's information",
      Status::kInvalidParameter,
      [] { return connect_with([](hv::ConnectPortInput& input) { input.info.reserved = 1; }); }},
@@ -284,6 +427,15 @@ constexpr CallCase kDisconnect[] = {
                                               ConnectionId{9})) == Status::kSuccess);
        return status;
      }},
+    {CallCode::kDisconnectPort, "a monitor, whose page is seen no more", Status::kSuccess,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(create_port(port_input(kSelf, child.id, monitor_port())) == Status::kSuccess);
+       GUEST_CHECK(connect_monitor(child) == Status::kSuccess);
+       const Status status = disconnect_port(child.id);
+       GUEST_CHECK(connect_monitor(child, 0x50'0000, ConnectionId{9}) == Status::kSuccess);
+       return status;
+     }},
     {CallCode::kDisconnectPort, "a doorbell by its flag", Status::kSuccess,
      [] {
        const Child child = child_with_path(doorbell_port());
@@ -330,6 +482,18 @@ constexpr CallCase kGetProperty[] = {
                    Status::kSuccess);
        GUEST_CHECK(property(kSelf, 1) == 0xFFFF'FFFF);
        return Status::kSuccess;
+     }},
+    {CallCode::kGetPortProperty, "the post count of a monitor port", Status::kSuccess,
+     [] {
+       GUEST_CHECK(create_for_child(monitor_port()) == Status::kSuccess);
+       GUEST_CHECK(property(kSelf, 0) == 0);
+       return Status::kSuccess;
+     }},
+    {CallCode::kGetPortProperty, "the target VP of a monitor port, which has none",
+     Status::kUnknownProperty,
+     [] {
+       GUEST_CHECK(create_for_child(monitor_port()) == Status::kSuccess);
+       return get_property(kSelf, 1);
      }},
     {CallCode::kGetPortProperty, "property code 2", Status::kUnknownProperty,
      [] {
@@ -380,6 +544,12 @@ constexpr CallCase kSetProperty[] = {
      [] {
        GUEST_CHECK(create_for_child(kMessagePort) == Status::kSuccess);
        return set_property(kSelf, 1, 0x1'0000'0000);
+     }},
+    {CallCode::kSetPortProperty, "the target VP of a monitor port, which has none",
+     Status::kUnknownProperty,
+     [] {
+       GUEST_CHECK(create_for_child(monitor_port()) == Status::kSuccess);
+       return set_property(kSelf, 1, 0);
      }},
     {CallCode::kSetPortProperty, "property code 2", Status::kUnknownProperty,
      [] {
