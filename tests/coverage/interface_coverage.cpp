@@ -11,7 +11,7 @@
 #include "hv/hypercall/virtual_interrupts.h"
 #include "hv/msr/msr_table.h"
 #include "tests/coverage/interface_lists.h"
-#include "tests/interface/call_case.h"
+#include "tests/coverage/row_counts.h"
 
 namespace {
 
@@ -23,45 +23,6 @@ std::string privilege_bits(std::uint64_t mask) {
     }
   }
   return text.empty() ? "-" : text;
-}
-
-/// Rows of tests/interface/ by what they expect.
-struct RowCounts {
-  std::size_t accepted = 0;
-  std::size_t refused = 0;
-};
-
-RowCounts rows_of_call(std::uint16_t code) {
-  RowCounts counts;
-  for (const auto table : interface_test::call_tables()) {
-    for (const interface_test::CallCase& row : table) {
-      if (static_cast<std::uint16_t>(row.code) == code) {
-        ++(row.expected == hv::Status::kSuccess ? counts.accepted : counts.refused);
-      }
-    }
-  }
-  return counts;
-}
-
-RowCounts rows_of_msrs(std::uint32_t first, std::uint32_t last) {
-  RowCounts counts;
-  for (const auto table : interface_test::msr_tables()) {
-    for (const interface_test::MsrCase& row : table) {
-      if (row.msr >= first && row.msr <= last) {
-        ++(row.expected == interface_test::MsrOutcome::kWorks ? counts.accepted : counts.refused);
-      }
-    }
-  }
-  return counts;
-}
-
-std::size_t rows_of_leaf(std::uint32_t leaf) {
-  std::size_t count = 0;
-  for (const auto table : interface_test::leaf_tables()) {
-    count += static_cast<std::size_t>(std::ranges::count_if(
-        table, [leaf](const interface_test::LeafCase& row) { return row.leaf == leaf; }));
-  }
-  return count;
 }
 
 /// Which ways there are to give the call its input (TLFS "Hypercall Inputs"): in memory, in RDX and
@@ -85,7 +46,7 @@ std::string input_forms(const hv::CallDescription& call) {
 
 void print_call(const coverage::InterfaceCall& call) {
   const hv::CallEntry* const entry = hv::find_call(call.code);
-  const RowCounts rows = rows_of_call(call.code);
+  const coverage::RowCounts rows = coverage::rows_of_call(call.code);
   if (entry == nullptr) {
     fmt::print("| 0x{:04X} | {} | no: INVALID_HYPERCALL_CODE | | | | {} | {} |\n", call.code,
                call.name, rows.accepted, rows.refused);
@@ -138,7 +99,7 @@ void print_msr_row(std::uint32_t first, std::uint32_t last, std::string_view nam
   const std::string number = first == last ? fmt::format("0x{:08X}", first)
                                            : fmt::format("0x{:08X}-{:02X}", first, last & 0xFF);
   const hv::MsrDescription* const entry = find_msr(first);
-  const RowCounts rows = rows_of_msrs(first, last);
+  const coverage::RowCounts rows = coverage::rows_of_msrs(first, last);
   if (entry == nullptr) {
     fmt::print("| {} | {} | no: #GP | | {} | {} |\n", number, name, rows.accepted, rows.refused);
     return;
@@ -177,7 +138,7 @@ void print_leaves() {
     const machine::CpuidResult answer = hv::hypervisor_cpuid(subject, leaf.leaf);
     fmt::print("| 0x{:08X} | {} | {:08X} | {:08X} | {:08X} | {:08X} | {} |\n", leaf.leaf,
                leaf.meaning, answer.eax, answer.ebx, answer.ecx, answer.edx,
-               rows_of_leaf(leaf.leaf));
+               coverage::rows_of_leaf(leaf.leaf));
   }
 }
 

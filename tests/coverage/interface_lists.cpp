@@ -37,8 +37,11 @@ constexpr auto kCalls = std::to_array<InterfaceCall>({
     {0x0052, "TranslateVirtualAddress"},
     {0x0053, "ReadGpa"},
     {0x0054, "WriteGpa"},
+    {0x0055, "AssertVirtualInterrupt, old form"},
     {0x0056, "ClearVirtualInterrupt"},
+    {0x0057, "CreatePort, old form"},
     {0x0058, "DeletePort"},
+    {0x0059, "ConnectPort, old form"},
     {0x005A, "GetPortProperty"},
     {0x005B, "DisconnectPort"},
     {0x005C, "PostMessage"},
@@ -51,6 +54,7 @@ constexpr auto kCalls = std::to_array<InterfaceCall>({
     {0x006E, "MapSparseGpaPages"},
     {0x006F, "SetSystemProperty"},
     {0x0070, "SetPortProperty"},
+    {0x0071, "OutputDebugCharacter"},
     {0x0076, "AddLogicalProcessor"},
     {0x007B, "GetSystemProperty"},
     {0x007C, "MapDeviceInterrupt"},
@@ -115,6 +119,8 @@ constexpr auto kMsrs = std::to_array<InterfaceMsr>({
     {0x40000085, 0x40000085, "SIRBP"},
     {0x40000090, 0x4000009F, "SINT0..SINT15"},
     {0x400000B0, 0x400000B7, "STIMER0..STIMER3 CONFIG and COUNT"},
+    {0x400000C1, 0x400000C3, "POWER_STATE_TRIGGER_C1..C3"},
+    {0x400000D1, 0x400000D3, "POWER_STATE_CONFIG_C1..C3"},
     {0x400000E0, 0x400000E3, "STATS pages"},
     {0x400000F0, 0x400000F0, "GUEST_IDLE"},
     {0x40000100, 0x40000104, "CRASH_P0..CRASH_P4"},
@@ -122,6 +128,8 @@ constexpr auto kMsrs = std::to_array<InterfaceMsr>({
     {0x40000106, 0x40000108, "REENLIGHTENMENT_CONTROL, TSC_EMULATION"},
     {0x40000114, 0x40000115, "STIME_UNHALTED_TIMER"},
     {0x40000118, 0x40000118, "TSC_INVARIANT_CONTROL"},
+    {0x40001080, 0x40001084, "nested SCONTROL..EOM"},
+    {0x40001090, 0x4000109F, "nested SINT0..SINT15"},
 });
 
 constexpr auto kLeaves = std::to_array<InterfaceLeaf>({
@@ -136,6 +144,9 @@ constexpr auto kLeaves = std::to_array<InterfaceLeaf>({
     {0x40000008, "shared virtual memory"},
     {0x40000009, "nested privileges"},
     {0x4000000A, "nested optimisations"},
+    {0x4000000C, "isolation"},
+    {0x40000081, "virtualization stack"},
+    {0x40000082, "virtualization stack properties"},
 });
 
 }  // namespace

@@ -6,6 +6,7 @@ namespace interface_test {
 
 std::span<const std::span<const CallCase>> call_tables() {
   static const std::array tables{
+      absent_call_cases(),
       cpuid_call_cases(),
       get_property_cases(),
       partition_call_cases(),
@@ -51,7 +52,7 @@ std::span<const std::span<const MsrCase>> msr_tables() {
       hypercall_msr_cases(),    time_msr_cases(),           other_msr_cases(),
       privilege_msr_cases(),    synic_msr_cases(),          sint_msr_cases(),
       timer_msr_cases(),        statistics_msr_cases(),     apic_msr_cases(),
-      architecture_msr_cases(), unhalted_timer_msr_cases(),
+      architecture_msr_cases(), unhalted_timer_msr_cases(), absent_msr_cases(),
   };
   return tables;
 }

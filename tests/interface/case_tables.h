@@ -7,6 +7,8 @@
 
 namespace interface_test {
 
+[[nodiscard]] std::span<const CallCase> absent_call_cases();
+[[nodiscard]] std::span<const MsrCase> absent_msr_cases();
 [[nodiscard]] std::span<const CallCase> get_property_cases();
 [[nodiscard]] std::span<const CallCase> partition_call_cases();
 [[nodiscard]] std::span<const CallCase> create_port_cases();
