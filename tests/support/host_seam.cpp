@@ -139,20 +139,6 @@ void set_processor_local(void* object) { computer().processor_local = object; }
 std::span<std::byte> arena() { return computer().arena; }
 void spend(std::uint64_t nanoseconds) { computer().spent_ns += nanoseconds; }
 
-std::uint32_t shared_load_u32(const std::uint32_t* word) { return *word; }
-std::uint64_t shared_load_u64(const std::uint64_t* word) { return *word; }
-void shared_store_u32(std::uint32_t* word, std::uint32_t value) { *word = value; }
-void shared_store_u64(std::uint64_t* word, std::uint64_t value) { *word = value; }
-std::uint32_t shared_exchange_u32(std::uint32_t* word, std::uint32_t value) {
-  return std::exchange(*word, value);
-}
-std::uint64_t shared_exchange_u64(std::uint64_t* word, std::uint64_t value) {
-  return std::exchange(*word, value);
-}
-std::uint32_t shared_fetch_add_u32(std::uint32_t* word, std::uint32_t value) {
-  return std::exchange(*word, *word + value);
-}
-
 std::uint32_t choose(const Site&, std::uint32_t) { return 0; }
 void always(const Site&, bool condition, std::uint64_t, std::uint64_t) {
   computer().broken_properties += condition ? 0 : 1;
