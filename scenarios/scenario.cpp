@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 
+#include "partitions/kernel/root_services.h"
 #include "scenarios/stray_characters.h"
 #include "scenarios/table_reader.h"
 
@@ -208,7 +209,8 @@ void read_storage(TableReader& table, const Scenario& scenario, WorkloadDescript
   }
 }
 
-LiarsDescription read_liars(TableReader& root, const std::string& file) {
+LiarsDescription read_liars(TableReader& root, const std::vector<LoopDescription>& loops,
+                            const std::string& file) {
   LiarsDescription liars;
   const toml::table* const node = root.table("liars");
   if (node == nullptr) {
@@ -222,8 +224,41 @@ LiarsDescription read_liars(TableReader& root, const std::string& file) {
   std::size_t manner = 0;
   table.choice("manner", {"lie", "fail"}, manner);
   liars.fail = manner == 1;
+  for (const LoopDescription& loop : loops) {
+    if (loop.vp != LoopDescription::kAnyVp && loop.vp >= liars.processors) {
+      table.refuse("processors",
+                   fmt::format("is {}, but connection {}, which each child has, is to virtual "
+                               "processor {}; expected are {} or more",
+                               liars.processors, loop.id, loop.vp, loop.vp + 1));
+    }
+  }
   table.finish();
   return liars;
+}
+
+void read_loop_workload(TableReader& table, const std::vector<LoopDescription>& loops,
+                        WorkloadDescription& workload) {
+  table.number("messages", {1, 1000, ""}, workload.messages);
+  if (loops.empty()) {
+    table.refuse("kind",
+                 "is \"loop\", but a child has no connection; expected is a "
+                 "[[partitions.connection]]");
+  }
+  for (auto loop = loops.begin(); loop != loops.end(); ++loop) {
+    if (loop->sint == kernel::kServicesSint) {
+      table.refuse("kind", fmt::format("is \"loop\", but connection {} is to SINT {}, at which the "
+                                       "services arrive; expected is another",
+                                       loop->id, loop->sint));
+    }
+    const auto earlier = std::find_if(loops.begin(), loop, [&](const LoopDescription& other) {
+      return loop->event && other.event && other.sint == loop->sint;
+    });
+    if (earlier != loop) {
+      table.refuse("kind", fmt::format("is \"loop\", but connections {} and {} share the flags of "
+                                       "SINT {}; expected is a SINT for each",
+                                       earlier->id, loop->id, loop->sint));
+    }
+  }
 }
 
 struct WorkloadKey {
@@ -248,6 +283,7 @@ constexpr std::array kWorkloadKeys = {
     WorkloadKey{"moves", WorkloadKind::kStorage},
     WorkloadKey{"connections", WorkloadKind::kStream},
     WorkloadKey{"messages", WorkloadKind::kStream},
+    WorkloadKey{"messages", WorkloadKind::kLoop},
     WorkloadKey{"calls", WorkloadKind::kStream},
     WorkloadKey{"openings", WorkloadKind::kPlug},
     WorkloadKey{"disks", WorkloadKind::kPlug},
@@ -267,9 +303,9 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
   root.require("workload", "a table [workload]");
   TableReader table(*root.table("workload"), "workload", file);
   WorkloadDescription workload;
-  table.require("kind", "what each child does: hello, idle, work, storage, plug or stream");
+  table.require("kind", "what each child does: hello, idle, work, storage, plug, stream or loop");
   std::size_t kind = 0;
-  table.choice("kind", {"hello", "idle", "work", "storage", "plug", "stream"}, kind);
+  table.choice("kind", {"hello", "idle", "work", "storage", "plug", "stream", "loop"}, kind);
   workload.kind = static_cast<WorkloadKind>(kind);
   for (const WorkloadKey& entry : kWorkloadKeys) {
     if (!belongs_to(entry.key, workload.kind)) {
@@ -301,6 +337,9 @@ WorkloadDescription read_workload(TableReader& root, const Scenario& scenario,
       table.number("connections", {0, 100'000'000, ""}, workload.connections);
       table.number("messages", {0, 1000, ""}, workload.messages);
       table.number("calls", {0, 100'000'000, ""}, workload.calls);
+      break;
+    case WorkloadKind::kLoop:
+      read_loop_workload(table, scenario.partitions.loops, workload);
       break;
     case WorkloadKind::kPlug:
       table.number("openings", {1, 100'000'000, ""}, workload.openings);
@@ -381,7 +420,7 @@ Scenario read_scenario(const toml::table& node, const std::string& file) {
   scenario.machine = read_machine(root, file);
   scenario.disks = read_disks(root, file);
   scenario.partitions = read_partitions(root, scenario.machine, file);
-  scenario.liars = read_liars(root, file);
+  scenario.liars = read_liars(root, scenario.partitions.loops, file);
   scenario.workload = read_workload(root, scenario, file);
   scenario.chances = read_chances(root, file);
   scenario.properties = read_properties(root, scenario.workload, file);
@@ -406,6 +445,8 @@ std::string_view name_of(WorkloadKind kind) {
       return "plug";
     case WorkloadKind::kStream:
       return "stream";
+    case WorkloadKind::kLoop:
+      return "loop";
   }
   return "";
 }

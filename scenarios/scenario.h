@@ -17,7 +17,7 @@
 
 namespace scenarios {
 
-enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kStream };
+enum class WorkloadKind : std::uint8_t { kHello, kIdle, kWork, kStorage, kPlug, kStream, kLoop };
 
 [[nodiscard]] std::string_view name_of(WorkloadKind kind);
 

@@ -86,6 +86,9 @@ std::string root_parameters(const Scenario& scenario, const Materials& materials
       put("messages", workload.messages);
       put("calls", workload.calls);
       break;
+    case WorkloadKind::kLoop:
+      put("messages", workload.messages);
+      break;
     case WorkloadKind::kPlug:
       put("openings", workload.openings);
       put("removals", workload.removals);

@@ -60,6 +60,9 @@ std::optional<Workload> workload_named(std::string_view name) {
   if (name == "fail") {
     return Workload::kFail;
   }
+  if (name == "loop") {
+    return Workload::kLoop;
+  }
   return std::nullopt;
 }
 
@@ -73,6 +76,14 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
   }
   if (parameter.key == "seed") {
     parameters.seed = kernel::parse_number(parameter.value).value_or(0);
+    return {};
+  }
+  if (parameter.key == "connection") {
+    const auto loop = kernel::parse_loop_connection(parameter.value);
+    if (!loop || parameters.loop_count == parameters.loops.size()) {
+      return std::unexpected(kernel::ParameterError{parameter.line, "no connection"});
+    }
+    parameters.loops[parameters.loop_count++] = *loop;
     return {};
   }
   if (parameter.key == "workload") {

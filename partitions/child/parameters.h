@@ -1,7 +1,7 @@
 // What a child is told: the `key=value` lines that the root writes into its boot page.
 //
 //   key          meaning
-//   workload     hello, idle, work, storage, plug, lie, stream, fail
+//   workload     hello, idle, work, storage, plug, lie, stream, fail, loop
 //   number       the child's, as the root counts; for traces only
 //   seed         of the child's own random numbers
 //   requests     storage: verified random requests on the scratch disk
@@ -18,17 +18,20 @@
 //   subchannels  storage, plug: how many sub-channels it asks for, for each disk
 //   moves        storage: how often it moves a channel of the second disk to another processor
 //   connections  stream: how many it asks for
-//   messages     stream: how many go through each
+//   messages     stream: how many go through each; loop: how many each VP sends through each
 //   calls        stream: how many calls of the root it takes
+//   connection   loop: ID SINT VP FLAGS of a connection to a port of its own; up to eight lines
 //   monitor      1: it signals by way of a monitor page where the root offers that
 //   bus_version  the newest of VMBus that it asks for: the major number times 65536 and the minor
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <expected>
 #include <string_view>
 
 #include "partitions/child/bus/bus_driver.h"
+#include "partitions/kernel/loop_connection.h"
 #include "partitions/kernel/parameters.h"
 
 namespace child {
@@ -42,6 +45,7 @@ enum class Workload : std::uint8_t {
   kLie,
   kStream,
   kFail,
+  kLoop,
 };
 
 struct Parameters {
@@ -66,6 +70,8 @@ struct Parameters {
   std::uint32_t calls = 0;
   std::uint32_t monitor = 0;
   std::uint32_t bus_version = 0x50003;
+  std::array<kernel::LoopConnection, kernel::kMaxLoopConnections> loops{};
+  std::uint32_t loop_count = 0;
 };
 
 /// What the parameters say of the child's bus.

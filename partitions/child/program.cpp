@@ -94,6 +94,8 @@ kernel::Task<bool> Program::do_workload() {
       return stream(*this);
     case Workload::kFail:
       return fail(*this);
+    case Workload::kLoop:
+      return loop(*this);
   }
   return hello(*this);
 }

@@ -36,15 +36,13 @@ class Synic : private Work {
   /// The same with the pages where the hypervisor has put them (root only).
   void enable_where_preset();
 
-  /// Unmasks a SINT, with vector kVectorSint + sint; at most kMostAttached.
+  /// Unmasks a SINT that has no receiver here, with vector kVectorSint + sint.
   void attach(std::uint32_t sint, SintReceiver& receiver);
 
   /// From the interrupt handler of any SINT's vector.
   void interrupted() { executor_.post(*this); }
 
  private:
-  /// Of the 16 SINTs a kernel uses few.
-  static constexpr std::size_t kMostAttached = 4;
   struct Attached {
     SintReceiver* receiver = nullptr;
     std::uint32_t sint = 0;
@@ -57,7 +55,7 @@ class Synic : private Work {
   Executor& executor_;
   machine::Gpa message_page_;
   machine::Gpa event_page_;
-  std::array<Attached, kMostAttached> attached_{};
+  std::array<Attached, hv::kSintCount> attached_{};
   std::size_t attached_count_ = 0;
 };
 

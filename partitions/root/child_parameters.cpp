@@ -1,6 +1,7 @@
 #include "partitions/root/child_parameters.h"
 
 #include <algorithm>
+#include <span>
 
 #include "machine/invariant.h"
 #include "partitions/kernel/text.h"
@@ -30,6 +31,12 @@ ChildParameterText::ChildParameterText(const Parameters& parameters, std::uint32
   add("calls", calls_taken(parameters.calls));
   add("monitor", parameters.monitor_latency_us != 0 ? 1 : 0);
   add("bus_version", parameters.child_bus_version);
+  for (const kernel::LoopConnection& loop :
+       std::span(parameters.loops).first(parameters.loop_count)) {
+    kernel::TextLine text;
+    text << loop.id << " " << loop.sint << " " << loop.vp << " " << loop.flags;
+    add("connection", text.view());
+  }
 }
 
 void ChildParameterText::add(std::string_view key, std::string_view value) {

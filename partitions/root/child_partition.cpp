@@ -129,7 +129,8 @@ std::optional<ChildPartition::Failure> ChildPartition::connect_services() {
 
 std::optional<ChildPartition::Failure> ChildPartition::connect_to_itself(
     const Parameters& parameters) {
-  for (const LoopConnection& loop : std::span(parameters.loops).first(parameters.loop_count)) {
+  for (const kernel::LoopConnection& loop :
+       std::span(parameters.loops).first(parameters.loop_count)) {
     const hv::VpIndex vp{loop.vp};
     const hv::PortInfo info =
         loop.flags == 0

@@ -70,35 +70,22 @@ std::optional<Workload> workload_named(std::string_view name) {
   if (name == "stream") {
     return Workload::kStream;
   }
+  if (name == "loop") {
+    return Workload::kLoop;
+  }
   return std::nullopt;
-}
-
-/// Takes the word up to the next blank off the front.
-std::string_view take_word(std::string_view& rest) {
-  const std::size_t end = rest.find(' ');
-  const std::string_view word = rest.substr(0, end);
-  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-  return word;
 }
 
 std::expected<void, kernel::ParameterError> add_loop(const kernel::Parameter& parameter,
                                                      Parameters& parameters) {
-  if (parameters.loop_count == kMaxLoopConnections) {
+  if (parameters.loop_count == parameters.loops.size()) {
     return std::unexpected(kernel::ParameterError{parameter.line, "one connection too many"});
   }
-  LoopConnection loop;
-  std::string_view rest = parameter.value;
-  for (std::uint32_t* const field : {&loop.id, &loop.sint, &loop.vp, &loop.flags}) {
-    const std::optional<std::uint64_t> number = kernel::parse_number(take_word(rest));
-    if (!number || *number > std::numeric_limits<std::uint32_t>::max()) {
-      return std::unexpected(kernel::ParameterError{parameter.line, "not four numbers"});
-    }
-    *field = static_cast<std::uint32_t>(*number);
-  }
-  if (!rest.empty() || loop.flags > hv::kEventFlagsPerSint) {
+  const auto loop = kernel::parse_loop_connection(parameter.value);
+  if (!loop) {
     return std::unexpected(kernel::ParameterError{parameter.line, "no connection"});
   }
-  parameters.loops[parameters.loop_count++] = loop;
+  parameters.loops[parameters.loop_count++] = *loop;
   return {};
 }
 
@@ -124,7 +111,7 @@ std::expected<void, kernel::ParameterError> apply(const kernel::Parameter& param
     const std::optional<Workload> workload = workload_named(parameter.value);
     if (!workload) {
       return std::unexpected(kernel::ParameterError{
-          parameter.line, "not one of hello, idle, work, storage, plug, stream"});
+          parameter.line, "not one of hello, idle, work, storage, plug, stream, loop"});
     }
     parameters.workload = *workload;
     return {};
@@ -152,6 +139,8 @@ std::string_view workload_name(Workload workload) {
       return "stream";
     case Workload::kFail:
       return "fail";
+    case Workload::kLoop:
+      return "loop";
   }
   return "";
 }

@@ -6,7 +6,7 @@
 //   children_at_once    1024      how many of them may exist at the same time, 1..1024
 //   child_processors    1         VPs of each, 1..8
 //   child_memory_mib    16        RAM of each, 4..1024
-//   workload            hello     what each does: hello, idle, work, storage, plug, stream
+//   workload            hello     what each does: hello, idle, work, storage, plug, stream, loop
 //   lying_children      0         how many children lie to everybody at any time while the others
 //                                 work, 0..16; they are counted on behind the others
 //   liars_fail          0         1: these do not lie; each uses a disk, its channel being taken
@@ -38,7 +38,8 @@
 //   disks               1         plug: how many disks there are, all of the same content, 1..2
 //   subchannels         0         storage, plug: how many sub-channels each disk may have, 0..3
 //   connections         20        stream: how many streams to services a child asks for
-//   messages            8         stream: how many messages go through each
+//   messages            8         stream: how many messages go through each; loop: how many
+//                                 each VP sends through each
 //   calls               0         stream: how many streams to services of a child the root asks for
 //   moves               0         storage: how often a child moves a channel of its second disk to
 //                                 another of its processors
@@ -55,6 +56,7 @@
 #include <expected>
 #include <string_view>
 
+#include "partitions/kernel/loop_connection.h"
 #include "partitions/kernel/parameters.h"
 
 namespace root {
@@ -71,17 +73,8 @@ enum class Workload : std::uint8_t {
   kLie,
   kStream,
   kFail,
+  kLoop,
 };
-
-/// A connection of a child to a port of its own: both have the id.
-struct LoopConnection {
-  std::uint32_t id = 0;
-  std::uint32_t sint = 0;
-  std::uint32_t vp = 0;
-  /// 0: for messages.
-  std::uint32_t flags = 0;
-};
-inline constexpr std::uint32_t kMaxLoopConnections = 8;
 
 struct Parameters {
   std::uint32_t children = 1;
@@ -117,7 +110,7 @@ struct Parameters {
   std::uint32_t data_disk = 0;
   std::uint32_t scratch_disk = 1;
   std::uint32_t scratch_mib = 4;
-  std::array<LoopConnection, kMaxLoopConnections> loops{};
+  std::array<kernel::LoopConnection, kernel::kMaxLoopConnections> loops{};
   std::uint32_t loop_count = 0;
 };
 

@@ -48,6 +48,24 @@ TEST_CASE("a child is told of the calls of the root that it will take",
   CHECK(understood->calls == 7);  // the fourth and the eighth are to nobody
 }
 
+TEST_CASE("a child understands as many connections as the root can tell it of",
+          "[child][root][parameters]") {
+  root::Parameters told;
+  told.workload = root::Workload::kLoop;
+  told.loop_count = kernel::kMaxLoopConnections;
+  told.loops.fill({.id = 16777215, .sint = 15, .vp = 0xFFFFFFFF, .flags = 2048});
+  const root::ChildParameterText text(told, 1024);
+  const auto understood = child::parse_parameters(text.view());
+  REQUIRE(understood.has_value());
+  CHECK(understood->workload == child::Workload::kLoop);
+  REQUIRE(understood->loop_count == kernel::kMaxLoopConnections);
+  CHECK(understood->loops[7].id == 16777215);
+  CHECK(understood->loops[7].sint == 15);
+  CHECK(understood->loops[7].vp == 0xFFFFFFFF);
+  CHECK(understood->loops[7].flags == 2048);
+  CHECK_FALSE(child::parse_parameters("connection=65536 16 0 0\n").has_value());
+}
+
 TEST_CASE("a child refuses what it does not know", "[child][parameters]") {
   CHECK_FALSE(child::parse_parameters("colour=blue\n").has_value());
   CHECK_FALSE(child::parse_parameters("workload=sleep\n").has_value());

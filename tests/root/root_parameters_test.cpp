@@ -27,10 +27,18 @@ TEST_CASE("a loop-back connection is four numbers, and there are eight at most",
   REQUIRE(parse("connection=65536 3 0xFFFFFFFF 0\n"));
   for (const std::string_view bad :
        {"connection=65536 3 0", "connection=65536 3 0 0 0", "connection=65536 3 0 2049",
-        "connection=a 3 0 0", "connection=65536 3 0 0x100000000"}) {
+        "connection=65536 16 0 0", "connection=a 3 0 0", "connection=65536 3 0 0x100000000"}) {
     CAPTURE(bad);
     REQUIRE_FALSE(parse(bad));
   }
+  const auto given = parse("workload=loop\nconnection=0xFFFFFF 15 7 2048\n");
+  REQUIRE(given);
+  CHECK(given->workload == root::Workload::kLoop);
+  REQUIRE(given->loop_count == 1);
+  CHECK(given->loops[0].id == 0xFFFFFF);
+  CHECK(given->loops[0].sint == 15);
+  CHECK(given->loops[0].vp == 7);
+  CHECK(given->loops[0].flags == 2048);
   std::string text;
   for (int line = 0; line < 8; ++line) {
     text += "connection=65536 3 0 0\n";

@@ -60,6 +60,12 @@ struct Refusal {
   std::string_view says;
 };
 
+constexpr std::string_view kStorageKeys =
+    "kind = \"storage\"\ndata_disk = \"data\"\nscratch_disk = \"scratch\"\nrequests = 10\n";
+constexpr std::string_view kStorageWorkload =
+    "[workload]\nkind = \"storage\"\ndata_disk = \"data\"\nscratch_disk = \"scratch\"\n"
+    "requests = 10\n";
+
 constexpr Refusal kRefusals[] = {
     {"an unknown key at the root", "name = \"all\"", "name = \"all\"\nversion = 3", 2, "version",
      "is not known"},
@@ -114,6 +120,39 @@ constexpr Refusal kRefusals[] = {
     {"flags of a message connection", "[workload]",
      "[[partitions.connection]]\nid = 65536\ntype = \"message\"\nsint = 3\nflags = 2\n[workload]",
      21, "partitions.connection[0].flags", ""},
+    {"a loop-back connection twice", "[workload]",
+     "[[partitions.connection]]\nid = 65536\ntype = \"event\"\nsint = 3\n"
+     "[[partitions.connection]]\nid = 65536\ntype = \"message\"\nsint = 4\n[workload]",
+     22, "partitions.connection[1].id", "is 65536, which another connection has"},
+    {"a loop-back connection at the SINT of the hypervisor", "[workload]",
+     "[[partitions.connection]]\nid = 65536\ntype = \"event\"\nsint = 0\n[workload]", 20,
+     "partitions.connection[0].sint", "is 0; expected is a whole number from 1 to 15"},
+    {"more flags than a SINT has", "[workload]",
+     "[[partitions.connection]]\nid = 65536\ntype = \"event\"\nsint = 4\nflags = 2049\n[workload]",
+     21, "partitions.connection[0].flags", "from 1 to 2048"},
+    {"a loop-back connection of no known type", "[workload]",
+     "[[partitions.connection]]\nid = 65536\ntype = \"doorbell\"\nsint = 4\n[workload]", 19,
+     "partitions.connection[0].type", "one of \"message\", \"event\""},
+    {"a loop without a connection", kStorageKeys, "kind = \"loop\"\n", 18, "workload.kind",
+     "no connection; expected is a [[partitions.connection]]"},
+    {"a loop of no messages", kStorageKeys, "kind = \"loop\"\nmessages = 0\n", 19,
+     "workload.messages", "is 0; expected is a whole number from 1 to 1000"},
+    {"a loop through the SINT of the services", kStorageWorkload,
+     "[[partitions.connection]]\nid = 65536\ntype = \"event\"\nsint = 3\n"
+     "[workload]\nkind = \"loop\"\n",
+     22, "workload.kind",
+     "connection 65536 is to SINT 3, at which the services arrive; expected is another"},
+    {"a loop through flags of two connections", kStorageWorkload,
+     "[[partitions.connection]]\nid = 65536\ntype = \"event\"\nsint = 4\n"
+     "[[partitions.connection]]\nid = 65538\ntype = \"event\"\nsint = 4\n"
+     "[workload]\nkind = \"loop\"\n",
+     26, "workload.kind",
+     "connections 65536 and 65538 share the flags of SINT 4; expected is a SINT for each"},
+    {"liars without the processor of a connection", "[workload]",
+     "[[partitions.connection]]\nid = 65536\ntype = \"event\"\nsint = 4\nvp = 1\n"
+     "[liars]\nat_once = 1\nprocessors = 1\n[workload]",
+     24, "liars.processors",
+     "is 1, but connection 65536, which each child has, is to virtual processor 1"},
     {"several disks where there are two kinds", "requests = 10", "disks = 2", 21, "workload.disks",
      "it belongs to \"plug\""},
     {"a chance for what nobody decides", "[limits]",
@@ -187,6 +226,29 @@ TEST_CASE("a disk that comes and goes needs no scratch disk", "[scenarios][loade
   CHECK(scenario->workload.removals == 3);
   CHECK(scenario->workload.openings == 4);
   CHECK(scenario->workload.data_disk == 0);
+}
+
+TEST_CASE("a loop goes through connections of messages at one SINT and of events at one each",
+          "[scenarios][loader]") {
+  const std::string text =
+      with(with(kWhole, kStorageWorkload,
+                "[[partitions.connection]]\nid = 65536\ntype = \"message\"\nsint = 4\n"
+                "[[partitions.connection]]\nid = 65537\ntype = \"message\"\nsint = 4\nvp = 1\n"
+                "[[partitions.connection]]\nid = 65538\ntype = \"event\"\nsint = 4\n"
+                "[[partitions.connection]]\nid = 65539\ntype = \"event\"\nsint = 15\n"
+                "flags = 2048\n[workload]\nkind = \"loop\"\nmessages = 1000\n"),
+           "data_disk_digest = true\n", "");
+  const auto scenario = parse_scenario(text, "loop.toml");
+  REQUIRE(scenario);
+  CHECK(scenario->workload.kind == WorkloadKind::kLoop);
+  CHECK(scenario->workload.messages == 1000);
+  REQUIRE(scenario->partitions.loops.size() == 4);
+  CHECK(scenario->partitions.loops[0].vp == scenarios::LoopDescription::kAnyVp);
+  CHECK(scenario->partitions.loops[1].vp == 1);
+  CHECK(scenario->partitions.loops[2].flags == 1);
+  CHECK(scenario->partitions.loops[3].event);
+  CHECK(scenario->partitions.loops[3].sint == 15);
+  CHECK(scenario->partitions.loops[3].flags == 2048);
 }
 
 TEST_CASE("a scenario gives a chance to choices that are otherwise the ordinary course",

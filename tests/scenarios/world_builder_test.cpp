@@ -36,7 +36,9 @@ TEST_CASE("the root understands what every workload tells it", "[scenarios][worl
   scenarios::Materials materials;
   materials.disks = {{.content = nullptr, .size_bytes = 1024, .padding_bytes = 5}, {}};
   for (const auto kind : {scenarios::WorkloadKind::kHello, scenarios::WorkloadKind::kIdle,
-                          scenarios::WorkloadKind::kWork, scenarios::WorkloadKind::kStorage}) {
+                          scenarios::WorkloadKind::kWork, scenarios::WorkloadKind::kPlug,
+                          scenarios::WorkloadKind::kStream, scenarios::WorkloadKind::kLoop,
+                          scenarios::WorkloadKind::kStorage}) {
     scenario.workload.kind = kind;
     const std::string text = scenarios::root_parameters(scenario, materials, 99);
     INFO(text);
@@ -76,11 +78,15 @@ TEST_CASE("the root is told of each loop-back connection", "[scenarios][world]")
   scenario.partitions.loops = {
       {.id = 65536, .event = false, .sint = 3, .vp = scenarios::LoopDescription::kAnyVp},
       {.id = 16777215, .event = true, .sint = 15, .vp = 1, .flags = 2048}};
+  scenario.workload.kind = scenarios::WorkloadKind::kLoop;
+  scenario.workload.messages = 77;
   scenarios::Materials materials;
   materials.disks = {{}, {}};
   const auto parameters =
       root::parse_parameters(scenarios::root_parameters(scenario, materials, 1));
   REQUIRE(parameters);
+  REQUIRE(parameters->workload == root::Workload::kLoop);
+  REQUIRE(parameters->messages == 77);
   REQUIRE(parameters->loop_count == 2);
   REQUIRE(parameters->loops[0].id == 65536);
   REQUIRE(parameters->loops[0].sint == 3);

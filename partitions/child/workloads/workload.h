@@ -22,6 +22,8 @@ class Program;
 [[nodiscard]] kernel::Task<bool> stream(Program& program);
 /// Uses a disk until it fails: falls silent, is busy for ever, crashes or leaves.
 [[nodiscard]] kernel::Task<bool> fail(Program& program);
+/// Sends to itself through its loop-back connections, from each VP.
+[[nodiscard]] kernel::Task<bool> loop(Program& program);
 /// Opens and closes a disk that comes and goes.
 [[nodiscard]] kernel::Task<bool> plug(Program& program);
 
