@@ -148,7 +148,8 @@ Parameters Program::liar_parameters(std::uint32_t generation) const {
 }
 
 kernel::Task<> Program::run_liars(std::uint32_t place) {
-  for (std::uint32_t generation = 0; children_left_ != 0; ++generation) {
+  // One that cannot be made fails the run; the next one could not be made either.
+  for (std::uint32_t generation = 0; children_left_ != 0 && passed_; ++generation) {
     co_await run_liar(place, generation);
   }
   if (--liars_left_ == 0 && children_left_ == 0) {

@@ -50,3 +50,15 @@ TEST_CASE("a child of one processor hears itself", "[partitions][loop]") {
   // Each flag is signalled once, so none merges.
   CHECK(result.always.at("child.loop.only_signalled_flags_come") == 30);
 }
+
+TEST_CASE("a connection to a processor that a child does not have is told, and ends liars' tries",
+          "[partitions][loop]") {
+  const sim::RunResult result =
+      run("lying_children=2\nlying_processors=1\nlies=10\nconnection=65536 5 1 0\n", 2, 1);
+  CHECK_FALSE(result.passed());
+  for (const char* const liar : {"[root] child 2: ", "[root] child 3: "}) {
+    CHECK(has_line(result, liar + std::string("loop-back connection: INVALID_VP_INDEX")));
+  }
+  CHECK(has_line(result, "[child 1] sent itself 60 messages, 0 signals"));
+  CHECK(has_line(result, "[root] all pages returned"));
+}
