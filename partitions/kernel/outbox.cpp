@@ -52,8 +52,9 @@ void Outbox::remove_first() {
 
 void Outbox::close() {
   closing_ = true;
+  drop();
   if (!sending_) {
-    drop_all();
+    ended_.set();
   }
 }
 
@@ -71,15 +72,14 @@ Task<> Outbox::send() {
   }
   sending_ = false;
   if (closing_) {
-    drop_all();
+    ended_.set();
   }
 }
 
-void Outbox::drop_all() {
+void Outbox::drop() {
   while (first_ != nullptr) {
     remove_first();
   }
-  ended_.set();
 }
 
 }  // namespace kernel

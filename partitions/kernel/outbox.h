@@ -27,7 +27,10 @@ class Outbox {
   /// Keeps back what is appended from now on, or sends it again.
   void hold(bool hold);
 
-  /// What has not been sent is dropped; `ended` is set when nothing is touched any more.
+  /// What has not been sent is dropped, and told to nobody.
+  void drop();
+
+  /// The same, once and for all; `ended` is set when nothing is touched any more.
   void close();
   [[nodiscard]] Event& ended() { return ended_; }
 
@@ -40,7 +43,6 @@ class Outbox {
   Task<> send();
   void start_sending();
   [[nodiscard]] bool may_send() const;
-  void drop_all();
   void remove_first();
 
   Heap& heap_;

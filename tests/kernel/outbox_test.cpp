@@ -97,3 +97,20 @@ TEST_CASE("what a receiver refuses, and what is too much, is dropped and told",
   }
   CHECK(post.refused == 2);
 }
+
+TEST_CASE("what is dropped is not sent, and what comes after it is", "[kernel][outbox]") {
+  Post post;
+  const std::size_t blocks = post.booted.kernel().heap().blocks_in_use();
+  post.append(1);
+  post.outbox.hold(true);
+  post.append(2);
+  post.outbox.drop();
+  post.outbox.hold(false);
+  post.booted.run();
+  CHECK(post.arrived.empty());
+  CHECK(post.refused == 0);
+  CHECK(post.booted.kernel().heap().blocks_in_use() == blocks);
+  post.append(3);
+  post.booted.run();
+  CHECK(post.arrived == Numbers{3});
+}

@@ -26,6 +26,12 @@ void Root::send_reserved_message(const vmbus::ReservedTarget& target,
 }
 
 void Root::send_message(std::uint32_t, std::span<const std::byte> message) {
+  const auto type = vmbus::read_object<vmbus::MessageHeader>(message)->type;
+  // Nobody who awaits one of these has anything else to come.
+  expect((type != vmbus::MessageType::kVersionResponse &&
+          type != vmbus::MessageType::kUnloadResponse) ||
+             to_client_.empty(),
+         "messages of an ended connection are on their way to the next");
   to_client_.emplace_back(message.begin(), message.end());
 }
 
@@ -385,7 +391,6 @@ bool World::deliver_to_client() {
 
 void World::reset_partition() {
   to_server.clear();
-  to_client.clear();
   child.restart();
   root.server().reset();
 }
@@ -395,7 +400,6 @@ bool World::crash() {
   if (child.client().state() != vmbus::ClientState::kConnected) {
     return false;
   }
-  to_client.clear();
   child.restart();
   return child.connect();
 }

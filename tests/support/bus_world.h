@@ -63,6 +63,7 @@ class Root final : public vmbus::ServerNotifier {
   void send_reserved_message(const vmbus::ReservedTarget& target,
                              std::span<const std::byte> message) override;
   void hold_messages(bool) override {}
+  void forget_messages() override { to_client_.clear(); }
   [[nodiscard]] bool change_monitor_pages(const vmbus::MonitorPages&) override { return true; }
   void tl_connect(const vmbus::TlConnect& request) override {
     static_cast<void>(server_.refuse_tl_connect(request.endpoint, request.service,
@@ -158,9 +159,10 @@ class World {
 
   bool deliver_to_server();
   bool deliver_to_client();
-  /// The child's kernel crashes; what its hypervisor held for it is dropped.
+  /// The child's kernel crashes; what was on its way to it comes to the next one, until the server
+  /// hears of that.
   bool crash();
-  /// The child's partition is reset: neither its kernel nor a message of it is left.
+  /// The child's partition is reset: neither its kernel nor a message of its is left.
   void reset_partition();
   /// Delivers and answers, and lets rescinded drivers leave, until nothing moves.
   void settle();

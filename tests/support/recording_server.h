@@ -39,6 +39,7 @@ class RecordingServerNotifier final : public vmbus::ServerNotifier {
     sent.push_back({target.target_vp, {message.begin(), message.end()}});
   }
   void hold_messages(bool hold) override { note(hold ? "hold" : "go on"); }
+  void forget_messages() override { forgotten = sent.size(); }
   [[nodiscard]] bool change_monitor_pages(const vmbus::MonitorPages& pages) override {
     last_monitor_pages = pages;
     note("monitor pages");
@@ -74,6 +75,8 @@ class RecordingServerNotifier final : public vmbus::ServerNotifier {
   std::function<void(const std::string&)> answer;
   std::vector<std::string> lines;
   std::vector<Sent> sent;
+  /// So many of them, the first ones, may not arrive any more.
+  std::size_t forgotten = 0;
   std::vector<vmbus::Contact> contacts;
   std::vector<vmbus::ReservedTarget> reserved_targets;
   std::vector<vmbus::TlConnect> streams;

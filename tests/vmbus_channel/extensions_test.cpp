@@ -397,3 +397,20 @@ TEST_CASE("from 5.3 on a retarget of a channel that is not there is answered wit
   f.say(message);
   CHECK(f.notifier.sent.at(0).as<ModifyChannelResponse>().status == kStatusUnsuccessful);
 }
+
+TEST_CASE("what a pause held back is forgotten when its connection ends", "[vmbus][server]") {
+  ServerFixture f;
+  connect_with(f, kFeaturePauseResume);
+  f.say_bare(MessageType::kRequestOffers);
+  f.say_bare(MessageType::kPause);
+  (void)f.offer();
+  const std::size_t sent = f.notifier.sent.size();
+  // Messages flow again only when those are gone.
+  f.notifier.answer = [&](const std::string& line) {
+    if (line == "go on") {
+      CHECK(f.notifier.forgotten == sent);
+    }
+  };
+  f.say_bare(MessageType::kUnload);
+  CHECK(f.notifier.lines.back() == "disconnected");
+}

@@ -77,6 +77,7 @@ class Host final : public ServerNotifier {
   void send_message(std::uint32_t, std::span<const std::byte> message) override;
   void send_reserved_message(const ReservedTarget&, std::span<const std::byte> message) override;
   void hold_messages(bool) override {}
+  void forget_messages() override {}
   void contact(const Contact&) override { ask(Question::Kind::kContact, {}); }
   bool change_monitor_pages(const MonitorPages&) override { return true; }
   void tl_connect(const TlConnect&) override {}

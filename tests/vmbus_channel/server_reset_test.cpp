@@ -243,3 +243,26 @@ TEST_CASE("a retarget under way when the connection goes gets no answer", "[vmbu
   REQUIRE(f.server.gpadl_release_complete(id, GpadlId(1)));
   CHECK(f.sent_types() == std::vector{MessageType::kUnloadResponse});
 }
+
+TEST_CASE("what was for a client that is gone is forgotten before the next one is answered",
+          "[vmbus][server]") {
+  ServerFixture f;
+  f.offer();
+  f.initiate_contact(0x00050003);
+  (void)f.server.contact_complete(ContactState::kSuccessful);
+  f.say_bare(MessageType::kRequestOffers);
+  REQUIRE(f.notifier.sent.size() == 3);
+  CHECK(f.notifier.forgotten == 0);
+  f.say_bare(MessageType::kUnload);
+  CHECK(f.notifier.forgotten == 3);
+  CHECK(f.sent_types().back() == MessageType::kUnloadResponse);
+  // Who asks anew does not wait for the goodbye.
+  f.initiate_contact(0x00050003);
+  CHECK(f.notifier.forgotten == 4);
+  (void)f.server.contact_complete(ContactState::kSuccessful);
+  f.initiate_contact(0x00050003);
+  CHECK(f.notifier.forgotten == 5);
+  f.server.contact_complete(ContactState::kSuccessful);
+  f.server.reset();
+  CHECK(f.notifier.forgotten == 6);
+}

@@ -196,6 +196,8 @@ void Server::handle_initiate_contact(std::span<const std::byte> message) {
 
 void Server::start_contact(const ContactRequest& request) {
   const InitiateContact& message = request.message;
+  // Answers to another kernel's contact or goodbye may still be on their way.
+  notifier_.forget_messages();
   const bool honours_target = message.version >= static_cast<std::uint32_t>(Version::kWin8_1);
   target_vp_ = honours_target ? message.target_vp : 0;
   const std::optional<Version> version = known_version(message.version);
@@ -305,6 +307,8 @@ void Server::start_reset(AfterReset after) {
   INVARIANT(state_ == ServerState::kConnected);
   state_ = ServerState::kDisconnecting;
   unload_response_owed_ = after == AfterReset::kUnloadResponse;
+  // What a pause held back must not come out at its end.
+  notifier_.forget_messages();
   end_pause();
   resetting_ = true;
   for (ServerChannel& channel : channels_) {

@@ -25,6 +25,9 @@ class ServerNotifier {
   /// From now on keeps the messages of send_message() back, or sends them again, those that waited
   /// first. Does not concern what was asked for before.
   virtual void hold_messages(bool hold) = 0;
+  /// Whoever the messages of send_message() were for is gone: what has not reached it by now may
+  /// not reach whoever comes next. Called between messages of two connections.
+  virtual void forget_messages() = 0;
 
   /// A client makes contact. contact_complete() says whether it is welcome.
   virtual void contact(const Contact& contact) = 0;

@@ -69,10 +69,7 @@ bool VmbusService::open_message_port(std::uint32_t target_vp, std::uint32_t sint
   if (message_vp_ == target_vp && message_sint_ == sint) {
     return true;
   }
-  if (message_vp_ != vmbus::kNoTargetVp) {
-    ports_.close_in_child(kChildMessagePort, kMessageUse);
-    message_vp_ = vmbus::kNoTargetVp;
-  }
+  close_message_port();
   const hv::PortInfo info = hv::PortInfo::message(sint, hv::VpIndex(target_vp));
   if (ports_.open_in_child(kChildMessagePort, info, kMessageUse) != hv::Status::kSuccess) {
     return false;
@@ -80,6 +77,19 @@ bool VmbusService::open_message_port(std::uint32_t target_vp, std::uint32_t sint
   message_vp_ = target_vp;
   message_sint_ = sint;
   return true;
+}
+
+void VmbusService::close_message_port() {
+  if (message_vp_ != vmbus::kNoTargetVp) {
+    ports_.close_in_child(kChildMessagePort, kMessageUse);
+    message_vp_ = vmbus::kNoTargetVp;
+  }
+}
+
+/// What the hypervisor has queued for the child goes with the port; the next message makes another.
+void VmbusService::forget_messages() {
+  outbox_.drop();
+  close_message_port();
 }
 
 std::size_t VmbusService::index_of(vmbus::OfferId offer) const {

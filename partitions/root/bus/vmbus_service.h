@@ -108,6 +108,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   void send_reserved_message(const vmbus::ReservedTarget& target,
                              std::span<const std::byte> message) override;
   void hold_messages(bool hold) override { outbox_.hold(hold); }
+  void forget_messages() override;
   [[nodiscard]] bool change_monitor_pages(const vmbus::MonitorPages& pages) override;
   void tl_connect(const vmbus::TlConnect& request) override;
   void contact(const vmbus::Contact& contact) override;
@@ -144,6 +145,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   void close_signal(std::size_t channel);
   [[nodiscard]] bool open_message_port(std::uint32_t target_vp,
                                        std::uint32_t sint = vmbus::kVmbusSint);
+  void close_message_port();
   void append(std::span<const std::byte> message);
   /// The connections that the child's messages come by.
   [[nodiscard]] std::span<const std::uint32_t> message_uses() const;
