@@ -120,6 +120,7 @@ class Server {
   void handle_modify(const ModifyChannel& message);
   void handle_open_of(ServerChannel& channel, const ChannelOpening& opening);
   void start_open(ServerChannel& channel, const ChannelOpening& opening);
+  void start_retarget(ServerChannel& channel, std::uint32_t target_vp);
   void end_retarget(ServerChannel& channel, bool answer);
   [[nodiscard]] std::optional<std::uint8_t> free_monitor() const;
   void reset_channel(ServerChannel& channel);

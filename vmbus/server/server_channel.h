@@ -33,6 +33,8 @@ struct ServerChannel {
   ChannelOpening reopening;
   /// The device has been asked for a new target processor.
   bool retargeting = false;
+  /// Where the client wanted it to go. Until it has gone there, `opening` says where it is.
+  std::uint32_t retarget_vp = 0;
   /// The newest target that came meanwhile (before version 5.3).
   std::optional<std::uint32_t> next_target_vp;
   /// It was opened, or is being closed, as a reserved channel.

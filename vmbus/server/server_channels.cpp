@@ -410,6 +410,12 @@ void Server::end_retarget(ServerChannel& channel, bool answer) {
   }
 }
 
+void Server::start_retarget(ServerChannel& channel, std::uint32_t target_vp) {
+  channel.retargeting = true;
+  channel.retarget_vp = target_vp;
+  notifier_.retarget(id_of(channel), target_vp);
+}
+
 void Server::handle_modify(const ModifyChannel& message) {
   ServerChannel* const channel = find(ChannelId(message.channel_id));
   if (!has_modify_channel(version_) || channel == nullptr) {
@@ -421,9 +427,7 @@ void Server::handle_modify(const ModifyChannel& message) {
                        channel->opening.target_vp != kNoTargetVp &&
                        message.target_vp != kNoTargetVp;
   if (movable && !channel->retargeting) {
-    channel->retargeting = true;
-    channel->opening.target_vp = message.target_vp;
-    notifier_.retarget(id_of(*channel), message.target_vp);
+    start_retarget(*channel, message.target_vp);
   } else if (movable && !has_modify_response(version_)) {
     channel->next_target_vp = message.target_vp;
   } else if (channel->state == ServerChannelState::kRevoked ||
@@ -452,6 +456,9 @@ bool Server::retarget_complete(OfferId offer, bool success) {
     return false;
   }
   channel->retargeting = false;
+  if (success) {
+    channel->opening.target_vp = channel->retarget_vp;
+  }
   if (state_ != ServerState::kConnected || channel->outlives_connection) {
     return true;
   }
@@ -459,9 +466,7 @@ bool Server::retarget_complete(OfferId offer, bool success) {
   if (channel->next_target_vp && channel->state == ServerChannelState::kOpen) {
     const std::uint32_t target_vp = *channel->next_target_vp;
     channel->next_target_vp.reset();
-    channel->retargeting = true;
-    channel->opening.target_vp = target_vp;
-    notifier_.retarget(offer, target_vp);
+    start_retarget(*channel, target_vp);
   }
   return true;
 }

@@ -213,15 +213,18 @@ bool VmbusService::open_signal(std::size_t channel, std::uint32_t target_vp) {
   const auto flag =
       static_cast<std::uint16_t>(vmbus::Server::channel_id(channels_[channel].offer).value());
   const hv::PortInfo info = hv::PortInfo::event(vmbus::kVmbusSint, hv::VpIndex(target_vp), flag, 1);
-  channels_[channel].signals_child = ports_.open_in_child(child_event_port(channel), info,
-                                                          use_of(channel)) == hv::Status::kSuccess;
-  return channels_[channel].signals_child;
+  if (ports_.open_in_child(child_event_port(channel), info, use_of(channel)) !=
+      hv::Status::kSuccess) {
+    return false;
+  }
+  channels_[channel].signalled_vp = target_vp;
+  return true;
 }
 
 void VmbusService::close_signal(std::size_t channel) {
-  if (channels_[channel].signals_child) {
+  if (channels_[channel].signalled_vp) {
     ports_.close_in_child(child_event_port(channel), use_of(channel));
-    channels_[channel].signals_child = false;
+    channels_[channel].signalled_vp.reset();
   }
 }
 
@@ -306,15 +309,18 @@ void VmbusService::device_closed(std::size_t index) {
 
 void VmbusService::retarget(vmbus::OfferId offer, std::uint32_t target_vp) {
   const std::size_t index = index_of(offer);
-  if (!channels_[index].is_open) {
+  const std::optional<std::uint32_t> old_vp = channels_[index].signalled_vp;
+  if (!channels_[index].is_open || !old_vp) {
     server_.retarget_complete(offer, false);
     return;
   }
   close_signal(index);
   const bool moved = open_signal(index, target_vp);
-  if (moved) {
-    static_cast<void>(kernel::signal_event(ports_.connection(use_of(index)), kOnlyFlag));
+  if (!moved) {
+    // The client goes on waiting where it did.
+    static_cast<void>(open_signal(index, *old_vp));
   }
+  static_cast<void>(kernel::signal_event(ports_.connection(use_of(index)), kOnlyFlag));
   server_.retarget_complete(offer, moved);
 }
 

@@ -82,7 +82,9 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
     bool leaving = false;
     /// When it has been taken away, it does not come back.
     bool for_good = false;
-    bool signals_child = false;
+    /// The processor that is interrupted when the child is signalled; none if it does not want
+    /// that.
+    std::optional<std::uint32_t> signalled_vp;
     /// By which the child signals it while it is open.
     std::optional<std::uint8_t> monitor;
     /// The pages of both rings, in the heap.
