@@ -38,6 +38,8 @@ inline constexpr std::uint32_t kMaxChannelId = 2047;
 
 /// Where the bus lives in the SynIC.
 inline constexpr std::uint32_t kVmbusSint = 2;
+/// SINTs are below it; 0 is no one's to choose.
+inline constexpr std::uint32_t kSints = 16;
 inline constexpr std::uint32_t kVmbusMessageType = 1;
 /// Connections to which a child posts: before version 5.0, and INITIATE_CONTACT from 5.0 on.
 inline constexpr std::uint32_t kMessageConnection = 1;

@@ -27,6 +27,8 @@ class Outbox {
   /// Keeps back what is appended from now on, or sends it again.
   void hold(bool hold);
 
+  [[nodiscard]] bool is_empty() const { return first_ == nullptr; }
+
   /// What has not been sent is dropped, and told to nobody.
   void drop();
 

@@ -6,6 +6,10 @@
 #include "tests/partitions/raw_bus.h"
 #include "tests/partitions/world_fixture.h"
 #include "vmbus/protocol/version.h"
+#include "vmbus/ring.h"
+#include "vmbus/ring_memory.h"
+#include "vmbus/storage/storage_protocol.h"
+#include "vmbus/stream/stream_protocol.h"
 
 using partitions_test::RawBus;
 using vmbus::MessageType;
@@ -27,12 +31,12 @@ void play() {
   partitions_test::sleep_for_ever();
 }
 
-/// Two disks are offered to the child, as channels 1 and 2.
-void run_child(std::function<void(RawBus&)> child) {
+/// Two disks are offered to the child, as channels 1 and 2; or no device, but services to call.
+void run_child(std::function<void(RawBus&)> child,
+               const std::string& workload = "workload=storage\nscratch_mib=1\n") {
   script = std::move(child);
-  auto configuration =
-      partitions_test::computer("children=1\nchild_processors=2\nworkload=storage\nscratch_mib=1\n",
-                                partitions_test::child_program(play));
+  auto configuration = partitions_test::computer("children=1\nchild_processors=2\n" + workload,
+                                                 partitions_test::child_program(play));
   configuration.disks.push_back({"data", "1", 65'536, nullptr, 0});
   configuration.disks.push_back({"scratch", "2", 4 << 20, nullptr, 64});
   sim::SeededDecider decider(1);
@@ -42,6 +46,75 @@ void run_child(std::function<void(RawBus&)> child) {
   const auto lines = partitions_test::lines_of(result);
   CHECK(std::ranges::count(lines, "[root] all pages returned") == 1);
   CHECK(result.violations.empty());
+}
+
+/// Connected, and told of what there is.
+void connect(RawBus& bus, std::uint32_t version = kIron) {
+  bus.contact(version);
+  static_cast<void>(bus.take());
+  bus.say_bare(MessageType::kRequestOffers);
+  static_cast<void>(bus.take_types());
+}
+
+/// The first page of the ring of channel 1; both directions have the same length.
+constexpr std::uint64_t kRing = 0x400;
+constexpr std::uint32_t kRingGpadl = 7;
+constexpr std::uint32_t kRingPages = 4;
+
+void lend_ring(RawBus& bus) {
+  machine::fill_memory(machine::Gpa(machine::Gpn(kRing)), 2 * kRingPages * machine::kPageSize, 0);
+  bus.lend(1, kRingGpadl, 2 * kRingPages, kRing);
+}
+
+std::uint32_t status_of_open(RawBus& bus, std::uint32_t target_vp) {
+  lend_ring(bus);
+  static_cast<void>(bus.take());
+  vmbus::OpenChannel open;
+  open.channel_id = 1;
+  open.open_id = 1;
+  open.ring_gpadl_id = kRingGpadl;
+  open.target_vp = target_vp;
+  open.downstream_page_offset = kRingPages;
+  bus.say(open);
+  return bus.take().value_or(RawBus::Arrived{}).as<vmbus::OpenChannelResult>().status;
+}
+
+std::uint32_t status_of_move(RawBus& bus, std::uint32_t target_vp) {
+  vmbus::ModifyChannel modify;
+  modify.channel_id = 1;
+  modify.target_vp = target_vp;
+  bus.say(modify);
+  return bus.take().value_or(RawBus::Arrived{}).as<vmbus::ModifyChannelResponse>().status;
+}
+
+/// Whether the disk of channel 1 answers a request, and says so by the channel's flag.
+bool answers_with_signal(RawBus& bus) {
+  std::array<machine::Gpn, 2 * kRingPages> pages;
+  for (std::size_t at = 0; at < pages.size(); ++at) {
+    pages[at] = machine::Gpn(kRing + at);
+  }
+  vmbus::RingWriter outgoing{vmbus::GpaPagesMemory(std::span(pages).first(kRingPages))};
+  vmbus::RingReader incoming{vmbus::GpaPagesMemory(std::span(pages).subspan(kRingPages))};
+  vmbus::storage::StoragePacket packet;
+  packet.operation = vmbus::storage::Operation::kBeginInitialization;
+  vmbus::OutgoingPacket out;
+  out.completion_requested = true;
+  out.payload = vmbus::bytes_of(packet);
+  static_cast<void>(bus.take_flag(1));
+  static_cast<void>(outgoing.write(out));
+  static_cast<void>(outgoing.publish());
+  static_cast<void>(
+      kernel::signal_event(hv::ConnectionId(vmbus::signal_connection(vmbus::ChannelId(1))), 0));
+  bus.wait();
+  const bool signalled = bus.take_flag(1);
+  bool answered = false;
+  vmbus::PacketView view;
+  while (incoming.peek(view) == vmbus::RingStatus::kDone) {
+    incoming.consume();
+    answered = true;
+  }
+  static_cast<void>(incoming.publish());
+  return answered && signalled;
 }
 
 }  // namespace
@@ -94,4 +167,125 @@ TEST_CASE("a child that pauses gets nothing until it goes on, and nothing more i
                          MessageType::kAllOffersDelivered});
   CHECK((left == Types{MessageType::kUnloadResponse} ||
          left == Types{MessageType::kPauseResponse, MessageType::kUnloadResponse}));
+}
+
+TEST_CASE("whoever makes contact from a processor that is not there is refused, and heard again",
+          "[partitions][vmbus][by_hand]") {
+  const std::uint32_t vp = GENERATE(2u, 0xFFFFFFFFu);
+  std::vector<std::uint8_t> welcome;
+  run_child([&](RawBus& bus) {
+    for (const std::uint32_t from : {vp, vp, 0u}) {
+      bus.contact(kIron, from);
+      const auto answer = bus.take().value_or(RawBus::Arrived{});
+      welcome.push_back(answer.type == MessageType::kVersionResponse
+                            ? answer.as<vmbus::VersionResponse>().version_supported
+                            : std::uint8_t{2});
+    }
+  });
+  CHECK(welcome == std::vector<std::uint8_t>{0, 0, 1});
+}
+
+TEST_CASE("answers about a reserved channel neither take the place of other messages nor lose any",
+          "[partitions][vmbus][by_hand][reserved]") {
+  constexpr std::array<std::uint32_t, 6> kSintsOfAnswers = {5, 6, 7, 8, 9, 10};
+  Types others;
+  Types answers;
+  run_child([&](RawBus& bus) {
+    for (const std::uint32_t sint : kSintsOfAnswers) {
+      RawBus::use_sint(sint);
+    }
+    bus.contact(kIron);
+    static_cast<void>(bus.take());
+    bus.say_bare(MessageType::kRequestOffers);
+    lend_ring(bus);
+    bus.wait();
+    // None of these four has been taken when the answers come.
+    for (std::size_t turn = 0; turn < kSintsOfAnswers.size(); turn += 2) {
+      vmbus::OpenReservedChannel open;
+      open.channel_id = 1;
+      open.target_sint = kSintsOfAnswers[turn];
+      open.ring_gpadl_id = kRingGpadl;
+      open.downstream_page_offset = kRingPages;
+      bus.say(open);
+      bus.wait();
+      vmbus::CloseReservedChannel close;
+      close.channel_id = 1;
+      close.target_sint = kSintsOfAnswers[turn + 1];
+      bus.say(close);
+      bus.wait();
+    }
+    others = bus.take_types();
+    for (const std::uint32_t sint : kSintsOfAnswers) {
+      answers.push_back(bus.take(sint).value_or(RawBus::Arrived{}).type);
+    }
+  });
+  CHECK(others == Types{MessageType::kOfferChannel, MessageType::kOfferChannel,
+                        MessageType::kAllOffersDelivered, MessageType::kGpadlCreated});
+  CHECK(answers == Types{MessageType::kOpenChannelResult, MessageType::kCloseReservedResponse,
+                         MessageType::kOpenChannelResult, MessageType::kCloseReservedResponse,
+                         MessageType::kOpenChannelResult, MessageType::kCloseReservedResponse});
+}
+
+TEST_CASE("a channel that cannot be moved is signalled where it was, one that is moved at once",
+          "[partitions][vmbus][by_hand]") {
+  std::uint32_t opened = 1;
+  std::uint32_t moved_nowhere = 0;
+  std::uint32_t moved = 1;
+  bool signalled_by_move = false;
+  bool works_after_refusal = false;
+  bool works_after_move = false;
+  run_child([&](RawBus& bus) {
+    connect(bus);
+    opened = status_of_open(bus, 0);
+    moved_nowhere = status_of_move(bus, 2);
+    works_after_refusal = answers_with_signal(bus);
+    static_cast<void>(bus.take_flag(1));
+    moved = status_of_move(bus, 0);
+    signalled_by_move = bus.take_flag(1);
+    works_after_move = answers_with_signal(bus);
+  });
+  CHECK(opened == vmbus::kStatusSuccess);
+  CHECK(moved_nowhere == vmbus::kStatusUnsuccessful);
+  CHECK(works_after_refusal);
+  CHECK(moved == vmbus::kStatusSuccess);
+  CHECK(signalled_by_move);
+  CHECK(works_after_move);
+}
+
+TEST_CASE("pages that a child has not cannot be lent", "[partitions][vmbus][by_hand]") {
+  std::vector<std::uint32_t> statuses;
+  run_child([&](RawBus& bus) {
+    connect(bus);
+    // 16 MiB are its own.
+    for (const std::uint64_t first : {0xFFEull, 0xFFFull, 0x1000ull, ~0ull - 1}) {
+      bus.lend(1, 100, 2, first);
+      statuses.push_back(bus.take().value_or(RawBus::Arrived{}).as<vmbus::GpadlCreated>().status);
+      vmbus::GpadlTeardown teardown;
+      teardown.channel_id = 1;
+      teardown.gpadl_id = 100;
+      bus.say(teardown);
+      static_cast<void>(bus.take());
+    }
+  });
+  constexpr std::uint32_t kBad = vmbus::kStatusUnsuccessful;
+  CHECK(statuses == std::vector<std::uint32_t>{vmbus::kStatusSuccess, kBad, kBad, kBad});
+}
+
+TEST_CASE("only what is the id of a port calls a service", "[partitions][vmbus][by_hand]") {
+  Types answers;
+  run_child(
+      [&](RawBus& bus) {
+        connect(bus);
+        vmbus::TlConnectRequest request;
+        request.endpoint = vmbus::guid_of_port(77);
+        request.service = vmbus::guid_of_port(vmbus::kEchoPort);
+        request.service.data2 ^= 1;
+        bus.say(request);
+        answers = bus.take_types();
+        request.service = vmbus::guid_of_port(vmbus::kEchoPort);
+        bus.say(request);
+        std::ranges::copy(bus.take_types(), std::back_inserter(answers));
+      },
+      "workload=stream\n");
+  CHECK(answers == Types{MessageType::kTlConnectResult, MessageType::kOfferChannel});
 }

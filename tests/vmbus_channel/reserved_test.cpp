@@ -228,3 +228,32 @@ TEST_CASE("a client of 3.0 knows no reserved channels", "[vmbus][client][reserve
         ClientStatus::kNotSupported);
   CHECK(f.client.open_reserved(ChannelId(2), {.ring_gpadl = ring}, 7) == ClientStatus::kUnknown);
 }
+
+TEST_CASE("whoever cannot be answered neither opens nor closes a reserved channel",
+          "[vmbus][server][reserved]") {
+  struct Case {
+    std::uint32_t vp;
+    std::uint32_t sint;
+  };
+  const auto [vp, sint] = GENERATE(Case{kNoTargetVp, 5}, Case{1, 0}, Case{1, 16}, Case{1, ~0u});
+  ServerFixture f;
+  const OfferId id = with_reserved(f);
+  const OfferId other = f.offer(2);
+  f.make_gpadl(other, 2);
+  seam_record::clear();
+  OpenReservedChannel open;
+  open.channel_id = 2;
+  open.target_vp = vp;
+  open.target_sint = sint;
+  open.ring_gpadl_id = 2;
+  open.downstream_page_offset = 4;
+  f.say(open);
+  CHECK(f.server.channel_state(other) == ServerChannelState::kClosed);
+  CloseReservedChannel close;
+  close.channel_id = 1;
+  close.target_vp = vp;
+  close.target_sint = sint;
+  f.say(close);
+  CHECK(f.server.channel_state(id) == ServerChannelState::kOpen);
+  CHECK(seam_record::count_traces(kRefused) == 2);
+}

@@ -337,6 +337,7 @@ void Host::take(const Step& step) {
       return say_open(channel, gpadl);
     case Act::kOpenReserved: {
       OpenReservedChannel message;
+      message.target_sint = kVmbusSint;
       message.channel_id = channel;
       message.ring_gpadl_id = gpadl;
       message.downstream_page_offset = 2;
@@ -348,6 +349,7 @@ void Host::take(const Step& step) {
       return;
     case Act::kCloseReserved: {
       CloseReservedChannel message;
+      message.target_sint = kVmbusSint;
       message.channel_id = channel;
       ++reserved_closes_;
       reserved_closes_ -= say(message) ? 0 : 1;

@@ -123,6 +123,7 @@ struct Bus {
     lend_ring();
     vmbus::OpenReservedChannel message;
     message.channel_id = 1;
+    message.target_sint = vmbus::kVmbusSint;
     message.ring_gpadl_id = kRing;
     message.downstream_page_offset = 4;
     f.say(message);
@@ -131,6 +132,7 @@ struct Bus {
   void close_reserved() {
     vmbus::CloseReservedChannel message;
     message.channel_id = 1;
+    message.target_sint = vmbus::kVmbusSint;
     f.say(message);
   }
   void begin_gpadl() {
@@ -276,6 +278,7 @@ void say(Bus& bus, MessageType type, std::uint32_t gpadl) {
     case MessageType::kOpenReservedChannel: {
       vmbus::OpenReservedChannel message;
       message.channel_id = 1;
+      message.target_sint = vmbus::kVmbusSint;
       message.ring_gpadl_id = gpadl;
       message.downstream_page_offset = 4;
       return bus.f.say(message);

@@ -6,9 +6,19 @@
 
 namespace vmbus {
 
+namespace {
+
+/// An opener or closer that names no place is not there to be answered.
+bool can_be_answered(const ReservedTarget& target) {
+  return target.target_vp != kNoTargetVp && target.target_sint != 0 && target.target_sint < kSints;
+}
+
+}  // namespace
+
 void Server::handle_open_reserved(const OpenReservedChannel& message) {
   ServerChannel* const channel = find(ChannelId(message.channel_id));
-  if (!has_reserved_channels(version_) || channel == nullptr) {
+  const ReservedTarget target{message.target_vp, message.target_sint};
+  if (!has_reserved_channels(version_) || channel == nullptr || !can_be_answered(target)) {
     refuse(static_cast<std::uint32_t>(MessageType::kOpenReservedChannel), message.channel_id);
     return;
   }
@@ -21,7 +31,7 @@ void Server::handle_open_reserved(const OpenReservedChannel& message) {
     refuse(static_cast<std::uint32_t>(MessageType::kOpenReservedChannel), message.channel_id);
     return;
   }
-  channel->reserved = ReservedTarget{message.target_vp, message.target_sint};
+  channel->reserved = target;
   ChannelOpening opening;
   opening.channel = ChannelId(message.channel_id);
   opening.ring_gpadl = GpadlId(message.ring_gpadl_id);
@@ -38,11 +48,13 @@ void Server::handle_close_reserved(const CloseReservedChannel& message) {
     ignore(MessageType::kCloseReservedChannel, id);  // It crossed the rescind.
     return;
   }
-  if (channel == nullptr || !channel->reserved || channel->state != ServerChannelState::kOpen) {
+  const ReservedTarget target{message.target_vp, message.target_sint};
+  if (channel == nullptr || !channel->reserved || channel->state != ServerChannelState::kOpen ||
+      !can_be_answered(target)) {
     refuse(static_cast<std::uint32_t>(MessageType::kCloseReservedChannel), id);
     return;
   }
-  channel->reserved = ReservedTarget{message.target_vp, message.target_sint};
+  channel->reserved = target;
   channel->state = ServerChannelState::kClosing;
   trace_state(*channel, ChannelId(id));
   notifier_.close(id_of(*channel));

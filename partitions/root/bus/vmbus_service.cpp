@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::uint32_t kMessageUse = vmbus::kMessageConnection;
 constexpr std::uint32_t kMessageUses[] = {kMessageUse, vmbus::kMessageConnectionVersion5};
-/// The child's port for the messages of its bus.
-constexpr hv::PortId kChildMessagePort{vmbus::kMessageConnection};
 constexpr machine::Site kMessageRefused("root.bus.message_refused");
 constexpr machine::Site kMessageSent("root.bus.message_sent");
 
@@ -29,6 +27,8 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       ports_(ports),
       child_(child),
       outbox_(kernel.heap(), &on_refused, nullptr),
+      message_port_(ports, vmbus::kMessageConnection),
+      reserved_answers_(kernel.heap(), ports, &on_refused),
       monitors_(child.number),
       devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
       channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
@@ -57,7 +57,8 @@ hv::Status VmbusService::open() {
       return status;
     }
   }
-  return open_message_port(0) ? hv::Status::kSuccess : hv::Status::kNoResources;
+  return message_port_.lead_to({0, vmbus::kVmbusSint}) ? hv::Status::kSuccess
+                                                       : hv::Status::kNoResources;
 }
 
 std::span<const std::uint32_t> VmbusService::message_uses() const {
@@ -65,31 +66,10 @@ std::span<const std::uint32_t> VmbusService::message_uses() const {
       .first(vmbus::has_message_connection(child_.newest_version) ? 2 : 1);
 }
 
-bool VmbusService::open_message_port(std::uint32_t target_vp, std::uint32_t sint) {
-  if (message_vp_ == target_vp && message_sint_ == sint) {
-    return true;
-  }
-  close_message_port();
-  const hv::PortInfo info = hv::PortInfo::message(sint, hv::VpIndex(target_vp));
-  if (ports_.open_in_child(kChildMessagePort, info, kMessageUse) != hv::Status::kSuccess) {
-    return false;
-  }
-  message_vp_ = target_vp;
-  message_sint_ = sint;
-  return true;
-}
-
-void VmbusService::close_message_port() {
-  if (message_vp_ != vmbus::kNoTargetVp) {
-    ports_.close_in_child(kChildMessagePort, kMessageUse);
-    message_vp_ = vmbus::kNoTargetVp;
-  }
-}
-
 /// What the hypervisor has queued for the child goes with the port; the next message makes another.
 void VmbusService::forget_messages() {
   outbox_.drop();
-  close_message_port();
+  message_port_.close();
 }
 
 std::size_t VmbusService::index_of(vmbus::OfferId offer) const {
@@ -102,25 +82,28 @@ std::size_t VmbusService::index_of(vmbus::OfferId offer) const {
   return index;
 }
 
-void VmbusService::send_message(std::uint32_t target_vp, std::span<const std::byte> message) {
-  if (open_message_port(target_vp)) {
-    append(message);
-  }
-}
-
-void VmbusService::append(std::span<const std::byte> message) {
+void VmbusService::trace_sent(std::span<const std::byte> message) const {
   machine::trace(
       kMessageSent, machine::Track::kPartition, child_.number,
       static_cast<std::uint64_t>(vmbus::read_object<vmbus::MessageHeader>(message)->type),
       message.size());
-  outbox_.append(kernel::make_message(ports_.connection(kMessageUse),
-                                      hv::MessageType{vmbus::kVmbusMessageType}, message));
+}
+
+/// Who asks from a processor that is not there is told so on one that is: it may wait for ever.
+void VmbusService::send_message(std::uint32_t target_vp, std::span<const std::byte> message) {
+  const std::uint32_t vp = target_vp < child_.processors ? target_vp : 0;
+  if (message_port_.lead_to({vp, vmbus::kVmbusSint})) {
+    trace_sent(message);
+    outbox_.append(kernel::make_message(message_port_.connection(),
+                                        hv::MessageType{vmbus::kVmbusMessageType}, message));
+  }
 }
 
 void VmbusService::send_reserved_message(const vmbus::ReservedTarget& target,
                                          std::span<const std::byte> message) {
-  if (open_message_port(target.target_vp, target.target_sint)) {
-    append(message);
+  if (target.target_vp < child_.processors) {
+    trace_sent(message);
+    reserved_answers_.send({target.target_vp, target.target_sint}, message);
   }
 }
 
@@ -223,11 +206,14 @@ kernel::Task<> VmbusService::close() {
     co_await monitors_.stopped().wait();
   }
   outbox_.close();
+  reserved_answers_.close();
   co_await outbox_.ended().wait();
+  co_await reserved_answers_.ended().wait();
   for (const std::uint32_t use : message_uses()) {
     ports_.close_in_root(use, hv::ConnectionId(use));
   }
-  ports_.close_in_child(kChildMessagePort, kMessageUse);
+  message_port_.close();
+  reserved_answers_.close_ports();
 }
 
 }  // namespace root

@@ -13,7 +13,9 @@
 #include "partitions/root/bus/bus_device.h"
 #include "partitions/root/bus/child_ports.h"
 #include "partitions/root/bus/event_flags.h"
+#include "partitions/root/bus/message_port.h"
 #include "partitions/root/bus/monitor_scanner.h"
+#include "partitions/root/bus/reserved_answers.h"
 #include "partitions/root/child_memory.h"
 #include "vmbus/server/server.h"
 
@@ -145,10 +147,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] std::span<machine::Gpn> translate(const vmbus::RingPages& rings);
   [[nodiscard]] bool open_signal(std::size_t channel, std::uint32_t target_vp);
   void close_signal(std::size_t channel);
-  [[nodiscard]] bool open_message_port(std::uint32_t target_vp,
-                                       std::uint32_t sint = vmbus::kVmbusSint);
-  void close_message_port();
-  void append(std::span<const std::byte> message);
+  void trace_sent(std::span<const std::byte> message) const;
   /// The connections that the child's messages come by.
   [[nodiscard]] std::span<const std::uint32_t> message_uses() const;
 
@@ -156,11 +155,11 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   ChildPorts& ports_;
   VmbusChild child_;
   kernel::Outbox outbox_;
+  MessagePort message_port_;
+  ReservedAnswers reserved_answers_;
   MonitorScanner monitors_;
   EventFlags* stream_flags_ = nullptr;
   StreamCaller* caller_ = nullptr;  // in the heap; null if the root calls nobody
-  std::uint32_t message_vp_ = vmbus::kNoTargetVp;
-  std::uint32_t message_sint_ = vmbus::kVmbusSint;
   NoGpadlStorage no_gpadls_;
   DeviceStorage* const devices_;  // in the heap; null without devices
   const std::span<Channel> channels_;
