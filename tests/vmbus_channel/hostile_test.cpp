@@ -5,6 +5,7 @@
 
 #include "tests/support/recording_client.h"
 #include "tests/support/recording_server.h"
+#include "tests/support/seam_record.h"
 
 using namespace vmbus;
 using vmbus_double::ClientFixture;
@@ -126,4 +127,20 @@ TEST_CASE("a client survives any messages, and still gets away",
     RC_ASSERT(f.client.state() == ClientState::kDisconnected);
     RC_ASSERT(f.client.gpadl_count() == 0u);
   }));
+}
+
+TEST_CASE("a message longer than messages are is refused, whatever it begins with",
+          "[vmbus][server][hostile]") {
+  ServerFixture f;
+  InitiateContact contact;
+  contact.version = 0x00050003;
+  contact.interrupt_page_or_target = kVmbusSint;
+  std::array<std::byte, kMaxMessageSize + 1> longer{};
+  copy_bytes(longer, bytes_of(contact));
+  seam_record::clear();
+  f.server.handle_message(longer);
+  CHECK(f.notifier.contacts.empty());
+  CHECK(seam_record::count_traces("vmbus.server.message_refused") == 1);
+  f.server.handle_message(std::span(longer).first(kMaxMessageSize));
+  CHECK(f.notifier.contacts.size() == 1);
 }

@@ -344,3 +344,77 @@ TEST_CASE("a close ends a retarget that the device did not answer", "[vmbus][ser
   CHECK(f.notifier.sent.back().as<ModifyChannelResponse>().status == kStatusUnsuccessful);
   CHECK_FALSE(f.server.retarget_complete(id, true));
 }
+
+TEST_CASE("a channel that could not be moved is where it was", "[vmbus][server]") {
+  ServerFixture f;
+  const OfferId id = f.connect_and_open();
+  ModifyChannel modify;
+  modify.channel_id = 1;
+  modify.target_vp = 3;
+  f.say(modify);
+  CHECK(f.server.retarget_complete(id, false));
+  CHECK(f.channels[0].opening.target_vp == 0);
+  CHECK(f.notifier.sent.back().as<ModifyChannelResponse>().status == kStatusUnsuccessful);
+  f.say(modify);
+  CHECK(f.server.retarget_complete(id, true));
+  CHECK(f.channels[0].opening.target_vp == 3);
+  CHECK(f.notifier.sent.back().as<ModifyChannelResponse>().status == kStatusSuccess);
+}
+
+TEST_CASE("what an offer and an open say of themselves arrives whole", "[vmbus][server]") {
+  ServerFixture f;
+  Offer offer;
+  offer.interface_type = kScsiInterface;
+  offer.interface_instance.data1 = 1;
+  offer.flags = 0x2010;
+  offer.mmio_megabytes = 77;
+  for (std::size_t at = 0; at < offer.user_data.size(); ++at) {
+    offer.user_data[at] = static_cast<std::uint8_t>(at + 1);
+  }
+  const OfferId id = f.server.offer(offer).value();
+  f.initiate_contact(0x00050003);
+  (void)f.server.contact_complete(ContactState::kSuccessful);
+  f.say_bare(MessageType::kRequestOffers);
+  const auto told = f.notifier.sent.at(1).as<OfferChannel>();
+  CHECK(told.flags == 0x2010);
+  CHECK(told.mmio_megabytes == 77);
+  CHECK(told.user_data == offer.user_data);
+  f.make_gpadl(id, 1);
+  OpenChannel open;
+  open.channel_id = 1;
+  open.open_id = 9;
+  open.ring_gpadl_id = 1;
+  open.target_vp = 2;
+  open.downstream_page_offset = 3;
+  open.user_data = offer.user_data;
+  open.user_data[0] = 200;
+  f.say(open);
+  CHECK(f.notifier.last_opening.open_id == 9);
+  CHECK(f.notifier.last_opening.target_vp == 2);
+  CHECK(f.notifier.last_opening.downstream_page_offset == 3);
+  CHECK(f.notifier.last_opening.user_data == open.user_data);
+}
+
+TEST_CASE("no two primaries have one instance, whatever their types", "[vmbus][server]") {
+  ServerFixture f;
+  const OfferId first = f.offer(1);
+  Offer other;
+  other.interface_type = kScsiInterface;
+  other.interface_type.data1 ^= 1;
+  other.interface_instance.data1 = 1;
+  CHECK_FALSE(f.server.offer(other));
+  // A sub-channel is looked up by both.
+  other.subchannel_index = 1;
+  CHECK(f.server.offer(other));
+  (void)f.offer(1, 1);
+  // Whoever takes the place of one that was taken away waits until its id is free.
+  f.connect();
+  REQUIRE(f.server.revoke(first));
+  f.notifier.sent.clear();
+  other.subchannel_index = 0;
+  const OfferId next = f.server.offer(other).value();
+  CHECK(f.notifier.sent.empty());
+  f.say_channel(MessageType::kRelidReleased, vmbus::Server::channel_id(next).value());
+  REQUIRE(f.notifier.sent.size() == 1);
+  CHECK(f.notifier.sent[0].as<OfferChannel>().interface_type == other.interface_type);
+}

@@ -51,9 +51,9 @@ class Server {
 
   // --- The devices' side. An answer that nobody waits for returns false and changes nothing.
 
-  /// Makes a channel. Nothing if the slots are used up, or a live channel has the same interface
-  /// type, instance and sub-channel index. A device that was revoked may come back at once: it is
-  /// offered again when the client has let the old id go.
+  /// Makes a channel. Nothing if the slots are used up, or a live channel has the same instance and
+  /// sub-channel index (of sub-channels: and the same interface type). A device that was revoked
+  /// may come back at once: it is offered again when the client has let the old id go.
   [[nodiscard]] std::optional<OfferId> offer(const Offer& offer);
   /// Takes a channel away. The device has stopped already: it touches none of the client's memory
   /// and will answer nothing more for this id.

@@ -12,10 +12,12 @@ constexpr machine::Site kRevokedWhileClosing("vmbus.server.revoke_raced_a_close"
 constexpr machine::Site kReopened("vmbus.server.open_during_close");
 constexpr machine::Site kChannelState("vmbus.server.channel_state");
 
+/// A client looks a primary up by its instance alone, across the types of devices; a sub-channel by
+/// both.
 bool is_same_device(const Offer& left, const Offer& right) {
-  return left.interface_type == right.interface_type &&
-         left.interface_instance == right.interface_instance &&
-         left.subchannel_index == right.subchannel_index;
+  return left.interface_instance == right.interface_instance &&
+         left.subchannel_index == right.subchannel_index &&
+         (left.subchannel_index == 0 || left.interface_type == right.interface_type);
 }
 
 ChannelOpening opening_of(const OpenChannel& message) {
