@@ -1,7 +1,4 @@
 // The client in every state.
-#include <functional>
-#include <memory>
-
 #include "tests/support/recording_client.h"
 #include "tests/support/seam_record.h"
 #include "tests/vmbus_states/table.h"
@@ -131,13 +128,6 @@ View look(const Bus& bus) {
   return view;
 }
 
-void append(std::string& text, std::string_view what, const std::string& before,
-            const std::string& after) {
-  if (before != after) {
-    text += (text.empty() ? "" : ", ") + std::string(what) + after;
-  }
-}
-
 template <class Do>
 Effect effect_of(Bus& bus, Do act) {
   const View before = look(bus);
@@ -154,9 +144,9 @@ Effect effect_of(Bus& bus, Do act) {
   effect.refused = seam_record::count_traces("vmbus.client.message_refused") != 0;
   effect.ignored = seam_record::count_traces("vmbus.client.message_ignored") != 0;
   const View after = look(bus);
-  append(effect.next, "", before.connection, after.connection);
-  append(effect.next, "channel ", before.channel, after.channel);
-  append(effect.next, "GPADL ", before.gpadl, after.gpadl);
+  append_change(effect.next, "", before.connection, after.connection);
+  append_change(effect.next, "channel ", before.channel, after.channel);
+  append_change(effect.next, "GPADL ", before.gpadl, after.gpadl);
   return effect;
 }
 
@@ -186,15 +176,8 @@ void say(Bus& bus, MessageType type) {
   }
 }
 
-struct Case {
-  std::string_view name;
-  std::function<void(Bus&)> enter;
-  /// Whether a version has the state; all do if nothing is said.
-  bool (*exists)(vmbus::Version) = nullptr;
-};
-
-const std::vector<Case>& connection_states() {
-  static const std::vector<Case> kStates = {
+const std::vector<Case<Bus>>& connection_states() {
+  static const std::vector<Case<Bus>> kStates = {
       {"Disconnected", [](Bus&) {}},
       {"Connecting", [](Bus& bus) { (void)bus.f.client.connect(); }},
       {"Connected, no offers asked for", [](Bus& bus) { bus.connect(); }},
@@ -233,8 +216,8 @@ const std::vector<Case>& connection_states() {
   return kStates;
 }
 
-const std::vector<Case>& channel_states() {
-  static const std::vector<Case> kStates = {
+const std::vector<Case<Bus>>& channel_states() {
+  static const std::vector<Case<Bus>> kStates = {
       {"unknown",
        [](Bus& bus) {
          bus.connect();
@@ -265,8 +248,8 @@ const std::vector<Case>& channel_states() {
   return kStates;
 }
 
-const std::vector<Case>& gpadl_states() {
-  static const std::vector<Case> kStates = {
+const std::vector<Case<Bus>>& gpadl_states() {
+  static const std::vector<Case<Bus>> kStates = {
       {"none", [](Bus& bus) { bus.take_offers(); }},
       {"Creating", [](Bus& bus) { bus.begin_lend(); }},
       {"Created", [](Bus& bus) { bus.lend(); }},
@@ -279,21 +262,11 @@ const std::vector<Case>& gpadl_states() {
   return kStates;
 }
 
-Rows rows(const std::vector<Case>& states, const std::vector<MessageType>& types,
+Rows rows(const std::vector<Case<Bus>>& states, const std::vector<MessageType>& types,
           vmbus::Version version) {
-  Rows rows;
-  for (const Case& state : states) {
-    if (state.exists != nullptr && !state.exists(version)) {
-      continue;
-    }
-    for (const MessageType type : types) {
-      const auto bus = std::make_unique<Bus>(version);
-      seam_record::clear();
-      state.enter(*bus);
-      rows.push_back({state.name, type, effect_of(*bus, [&] { say(*bus, type); })});
-    }
-  }
-  return rows;
+  return vmbus_states::rows<Bus>(states, types, version, [](Bus& bus, MessageType type) {
+    return effect_of(bus, [&] { say(bus, type); });
+  });
 }
 
 }  // namespace

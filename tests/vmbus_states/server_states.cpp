@@ -1,5 +1,4 @@
 // The server in every state.
-#include <functional>
 #include <memory>
 
 #include "tests/support/recording_server.h"
@@ -191,19 +190,12 @@ View look(Bus& bus) {
   return view;
 }
 
-void append(std::string& text, std::string_view what, const std::string& before,
-            const std::string& after) {
-  if (before != after) {
-    text += (text.empty() ? "" : ", ") + std::string(what) + after;
-  }
-}
-
 std::string changes(const View& before, const View& after) {
   std::string text;
-  append(text, "", before.connection, after.connection);
-  append(text, "channel ", before.channel, after.channel);
-  append(text, "ring ", before.ring, after.ring);
-  append(text, "GPADL ", before.other, after.other);
+  append_change(text, "", before.connection, after.connection);
+  append_change(text, "channel ", before.channel, after.channel);
+  append_change(text, "ring ", before.ring, after.ring);
+  append_change(text, "GPADL ", before.other, after.other);
   if (after.other == before.other && after.received != before.received) {
     text += "pages kept";
   }
@@ -295,15 +287,8 @@ void say(Bus& bus, MessageType type, std::uint32_t gpadl) {
   }
 }
 
-struct Case {
-  std::string_view name;
-  std::function<void(Bus&)> enter;
-  /// Whether a version has the state; all do if nothing is said.
-  bool (*exists)(vmbus::Version) = nullptr;
-};
-
-const std::vector<Case>& connection_states() {
-  static const std::vector<Case> kStates = {
+const std::vector<Case<Bus>>& connection_states() {
+  static const std::vector<Case<Bus>> kStates = {
       {"Disconnected", [](Bus&) {}},
       {"Connecting", [](Bus& bus) { bus.contact(); }},
       {"Connected, no offers asked for", [](Bus& bus) { bus.connect(); }},
@@ -339,8 +324,8 @@ const std::vector<Case>& connection_states() {
   return kStates;
 }
 
-const std::vector<Case>& channel_states() {
-  static const std::vector<Case> kStates = {
+const std::vector<Case<Bus>>& channel_states() {
+  static const std::vector<Case<Bus>> kStates = {
       {"unknown",
        [](Bus& bus) {
          bus.take_offers();
@@ -400,8 +385,8 @@ const std::vector<Case>& channel_states() {
   return kStates;
 }
 
-const std::vector<Case>& gpadl_states() {
-  static const std::vector<Case> kStates = {
+const std::vector<Case<Bus>>& gpadl_states() {
+  static const std::vector<Case<Bus>> kStates = {
       {"none", [](Bus& bus) { bus.take_offers(); }},
       {"InProgress",
        [](Bus& bus) {
@@ -440,26 +425,16 @@ const std::vector<Case>& gpadl_states() {
   return kStates;
 }
 
-Rows rows(const std::vector<Case>& states, const std::vector<MessageType>& types,
+Rows rows(const std::vector<Case<Bus>>& states, const std::vector<MessageType>& types,
           std::uint32_t gpadl, vmbus::Version version) {
-  Rows rows;
-  for (const Case& state : states) {
-    if (state.exists != nullptr && !state.exists(version)) {
-      continue;
-    }
-    for (const MessageType type : types) {
-      const auto bus = std::make_unique<Bus>(version);
-      seam_record::clear();
-      state.enter(*bus);
-      rows.push_back({state.name, type, effect_of(*bus, [&] { say(*bus, type, gpadl); })});
-    }
-  }
-  return rows;
+  return vmbus_states::rows<Bus>(states, types, version, [gpadl](Bus& bus, MessageType type) {
+    return effect_of(bus, [&] { say(bus, type, gpadl); });
+  });
 }
 
 /// What devices answer, and the host's own wish.
 void print_host_events(Printer& printer) {
-  const std::vector<Case> events = {
+  const std::vector<Case<Bus>> events = {
       {"open_complete, success", [](Bus& bus) { (void)bus.f.server.open_complete(bus.id, true); }},
       {"open_complete, failure", [](Bus& bus) { (void)bus.f.server.open_complete(bus.id, false); }},
       {"close_complete", [](Bus& bus) { (void)bus.f.server.close_complete(bus.id); }},
@@ -467,8 +442,8 @@ void print_host_events(Printer& printer) {
       {"revoke", [](Bus& bus) { (void)bus.f.server.revoke(bus.id); }},
       {"reset", [](Bus& bus) { bus.f.server.reset(); }},
   };
-  for (const Case& state : channel_states()) {
-    for (const Case& event : events) {
+  for (const Case<Bus>& state : channel_states()) {
+    for (const Case<Bus>& event : events) {
       const auto bus = std::make_unique<Bus>(vmbus::Version::kCopper);
       seam_record::clear();
       state.enter(*bus);

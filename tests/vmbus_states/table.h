@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "tests/support/seam_record.h"
 #include "vmbus/protocol/messages.h"
 #include "vmbus/protocol/version.h"
 
@@ -39,6 +41,44 @@ struct Row {
   Effect effect;
 };
 using Rows = std::vector<Row>;
+
+/// A state, and how a bus of one end comes into it.
+template <class Bus>
+struct Case {
+  std::string_view name;
+  std::function<void(Bus&)> enter;
+  /// Whether a version has the state; all do if nothing is said.
+  bool (*exists)(vmbus::Version) = nullptr;
+};
+
+/// What an end does with each type in each state that the version has. `effect_of` gives it the
+/// message and looks at what follows.
+template <class Bus>
+Rows rows(const std::vector<Case<Bus>>& states, const std::vector<vmbus::MessageType>& types,
+          vmbus::Version version,
+          const std::function<Effect(Bus&, vmbus::MessageType)>& effect_of) {
+  Rows rows;
+  for (const Case<Bus>& state : states) {
+    if (state.exists != nullptr && !state.exists(version)) {
+      continue;
+    }
+    for (const vmbus::MessageType type : types) {
+      const auto bus = std::make_unique<Bus>(version);
+      seam_record::clear();
+      state.enter(*bus);
+      rows.push_back({state.name, type, effect_of(*bus, type)});
+    }
+  }
+  return rows;
+}
+
+/// Tells of one part of the state if it is another after the message.
+inline void append_change(std::string& text, std::string_view what, const std::string& before,
+                          const std::string& after) {
+  if (before != after) {
+    text += (text.empty() ? "" : ", ") + std::string(what) + after;
+  }
+}
 
 /// Prints tables; counts what is defined and what is not.
 class Printer {
