@@ -8,7 +8,7 @@
 
 #include "machine/guest.h"
 #include "machine/machine.h"
-#include "machine/x86.h"
+#include "tests/hv/start_context.h"
 #include "tests/hv/test_kernel.h"
 
 namespace child_maker {
@@ -109,25 +109,10 @@ Child make(const char* module_name, std::uint32_t vp_count, EarlyStep early,
 }
 
 Status try_start(const Child& child, std::uint32_t vp) {
-  namespace x86 = machine::x86;
   hv::StartVirtualProcessorInput input;
   input.partition = child.id;
   input.vp = hv::VpIndex{vp};
-  input.context.rip = vp == 0 ? child.header.entry_gpa : child.header.processor_entry_gpa;
-  input.context.rsp = child.header.stacks_gpa + (vp + 1) * child.header.stack_size_bytes;
-  input.context.rflags = x86::kRflagsFixed;
-  const hv::SegmentRegister data{0, ~0u, 0x10, hv::kSegmentData};
-  input.context.cs = {0, ~0u, 0x08, hv::kSegmentCode64};
-  for (hv::SegmentRegister* segment : {&input.context.ds, &input.context.es, &input.context.fs,
-                                       &input.context.gs, &input.context.ss}) {
-    *segment = data;
-  }
-  input.context.tr = {0, 0x67, 0x18, hv::kSegmentTaskBusy};
-  input.context.efer = x86::kEferLme | x86::kEferLma | x86::kEferNxe;
-  input.context.cr0 = x86::kCr0Pe | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg;
-  input.context.cr3 = child.header.page_tables_gpa;
-  input.context.cr4 = x86::kCr4Pae | x86::kCr4Osfxsr;
-  input.context.pat = 0x0007'0406'0007'0406;
+  input.context = test_kernel::start_context(child.header, vp);
   return call(HypercallControl(CallCode::kStartVirtualProcessor), input).status();
 }
 

@@ -7,6 +7,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -105,11 +106,7 @@ void root_that_asks_late() {
   GUEST_CHECK(call(HypercallControl(CallCode::kInstallIntercept), input).status() ==
               Status::kSuccess);
   ask(child, hv::kCpuidFeatures, 2);
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  GUEST_CHECK(machine::load_u32(kMessagePage) ==
-              static_cast<std::uint32_t>(hv::MessageType::kX64CpuidIntercept));
+  GUEST_CHECK(take_message().header.type == hv::MessageType::kX64CpuidIntercept);
   GUEST_CHECK(machine::load_u32(child.memory + kAnswered.value()) == 1);
   child_maker::destroy(child);
   end(0);

@@ -8,6 +8,7 @@
 #include "machine/image.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
+#include "tests/hv/start_context.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -104,21 +105,7 @@ void start_second() {
   hv::StartVirtualProcessorInput input;
   input.partition = hv::kPartitionIdSelf;
   input.vp = hv::VpIndex{1};
-  input.context.rip = header.processor_entry_gpa;
-  input.context.rsp = header.stacks_gpa + 2 * header.stack_size_bytes;
-  input.context.rflags = x86::kRflagsFixed;
-  const hv::SegmentRegister data{0, ~0u, 0x10, hv::kSegmentData};
-  input.context.cs = {0, ~0u, 0x08, hv::kSegmentCode64};
-  for (hv::SegmentRegister* segment : {&input.context.ds, &input.context.es, &input.context.fs,
-                                       &input.context.gs, &input.context.ss}) {
-    *segment = data;
-  }
-  input.context.tr = {0, 0x67, 0x18, hv::kSegmentTaskBusy};
-  input.context.efer = x86::kEferLme | x86::kEferLma | x86::kEferNxe;
-  input.context.cr0 = x86::kCr0Pe | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg;
-  input.context.cr3 = header.page_tables_gpa;
-  input.context.cr4 = x86::kCr4Pae | x86::kCr4Osfxsr;
-  input.context.pat = 0x0007'0406'0007'0406;
+  input.context = start_context(header, 1);
   GUEST_CHECK(call(HypercallControl(CallCode::kStartVirtualProcessor), input).status() ==
               Status::kSuccess);
 }

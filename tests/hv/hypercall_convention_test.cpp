@@ -8,6 +8,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/start_context.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -58,21 +59,7 @@ template <class Change>
 void start_changed(const Child& child, Change change) {
   hv::StartVirtualProcessorInput input;
   input.partition = child.id;
-  input.context.rip = child.header.entry_gpa;
-  input.context.rsp = child.header.stacks_gpa + child.header.stack_size_bytes;
-  input.context.rflags = x86::kRflagsFixed;
-  input.context.cs = {0, ~0u, 0x08, hv::kSegmentCode64};
-  const hv::SegmentRegister data{0, ~0u, 0x10, hv::kSegmentData};
-  for (hv::SegmentRegister* segment : {&input.context.ds, &input.context.es, &input.context.fs,
-                                       &input.context.gs, &input.context.ss}) {
-    *segment = data;
-  }
-  input.context.tr = {0, 0x67, 0x18, hv::kSegmentTaskBusy};
-  input.context.efer = x86::kEferLme | x86::kEferLma | x86::kEferNxe;
-  input.context.cr0 = x86::kCr0Pe | x86::kCr0Et | x86::kCr0Ne | x86::kCr0Wp | x86::kCr0Pg;
-  input.context.cr3 = child.header.page_tables_gpa;
-  input.context.cr4 = x86::kCr4Pae | x86::kCr4Osfxsr;
-  input.context.pat = 0x0007'0406'0007'0406;
+  input.context = start_context(child.header, 0);
   change(input.context);
   GUEST_CHECK(call(HypercallControl(CallCode::kStartVirtualProcessor), input).status() ==
               Status::kSuccess);

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <span>
 
 #include "hv/tlfs/tlfs.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -28,20 +28,6 @@ void child() {
   machine::store_u32(child_maker::kSharedWord, 1);
   machine::store_u32(child_maker::kHole, 1);
   end(99);
-}
-
-hv::MemoryIntercept take_intercept() {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  machine::store_u32(kMessagePage, 0);
-  GUEST_CHECK(message.header.type == hv::MessageType::kUnmappedGpa);
-  GUEST_CHECK(message.header.payload_size == sizeof(hv::MemoryIntercept));
-  hv::MemoryIntercept intercept;
-  std::memcpy(&intercept, message.payload.data(), sizeof(intercept));
-  return intercept;
 }
 
 /// While an event is delivered, and when the fetch is what is refused, there is no instruction.
@@ -98,7 +84,8 @@ void root() {
                                    (std::uint64_t{6} << PendingInterruption::kVectorShift);
   child_maker::set_register(made, 0, RegisterName::kPendingInterruption, kEvent);
   child_maker::start(made, 0);
-  const hv::MemoryIntercept fetch = take_intercept();
+  const hv::MemoryIntercept fetch =
+      take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
   GUEST_CHECK(fetch.header.access == hv::InterceptAccess::kExecute);
   GUEST_CHECK(fetch.gpa == made.header.entry_gpa);
   GUEST_CHECK((fetch.header.execution_state & InterceptHeader::kInterruptionPending) != 0);
@@ -108,7 +95,8 @@ void root() {
   child_maker::set_register(made, 0, RegisterName::kPendingInterruption, 0);
   map_entry(made);
   child_maker::set_register(made, 0, RegisterName::kInterceptSuspend, 0);
-  const hv::MemoryIntercept store = take_intercept();
+  const hv::MemoryIntercept store =
+      take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
   GUEST_CHECK(store.header.access == hv::InterceptAccess::kWrite);
   GUEST_CHECK(store.gpa == child_maker::kHole.value());
   GUEST_CHECK((store.header.execution_state & InterceptHeader::kInterruptionPending) == 0);

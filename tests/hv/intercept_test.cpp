@@ -10,6 +10,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -54,20 +55,6 @@ void install(const Child& child, InterceptType type, std::uint32_t mask, std::ui
   const hv::InstallInterceptInput input{child.id, mask, type, parameter};
   GUEST_CHECK(call(HypercallControl(CallCode::kInstallIntercept), input).status() ==
               Status::kSuccess);
-}
-
-hv::Message take_message() {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  machine::store_u32(kMessagePage, 0);
-  machine::fence();
-  if ((machine::load_u8(kMessagePage + 5) & hv::MessageHeader::kMessagePending) != 0) {
-    machine::write_msr(hv::kMsrEom, 0);
-  }
-  return message;
 }
 
 template <class Payload>

@@ -8,6 +8,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -54,12 +55,7 @@ void root_that_takes_a_page_away() {
   const std::uint32_t before = machine::load_u32(page);
   wait_a_millisecond();
   GUEST_CHECK(machine::load_u32(page) == before);
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  GUEST_CHECK(machine::load_u32(kMessagePage) ==
-              static_cast<std::uint32_t>(hv::MessageType::kUnmappedGpa));
-  machine::store_u32(kMessagePage, 0);
+  GUEST_CHECK(take_message().header.type == hv::MessageType::kUnmappedGpa);
   child_maker::destroy(child);
   end(0);
 }
@@ -91,12 +87,7 @@ void root_that_takes_a_right_away() {
     const std::uint32_t before = machine::load_u32(page);
     wait_a_millisecond();
     GUEST_CHECK(machine::load_u32(page) == before);
-    while (machine::load_u32(kMessagePage) == 0) {
-      machine::sti_hlt();
-    }
-    GUEST_CHECK(machine::load_u32(kMessagePage) ==
-                static_cast<std::uint32_t>(hv::MessageType::kGpaIntercept));
-    machine::store_u32(kMessagePage, 0);
+    GUEST_CHECK(take_message().header.type == hv::MessageType::kGpaIntercept);
     GUEST_CHECK(modify(hv::kMapRead | hv::kMapWrite) == Status::kSuccess);
     child_maker::set_register(child, 0, hv::RegisterName::kInterceptSuspend, 0);
   }

@@ -1,7 +1,6 @@
 // A child's memory in pages of 2 MiB, on the whole hypervisor in the simulator.
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <optional>
 #include <span>
 
@@ -9,6 +8,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -71,19 +71,6 @@ Status unmap(const child_maker::Child& child, Gpn target, std::uint32_t flags) {
   return call(HypercallControl(CallCode::kUnmapGpaPages).with_reps(1), input).status();
 }
 
-hv::MemoryIntercept take_intercept(hv::MessageType type) {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  machine::store_u32(kMessagePage, 0);
-  GUEST_CHECK(message.header.type == type);
-  hv::MemoryIntercept intercept;
-  std::memcpy(&intercept, message.payload.data(), sizeof(intercept));
-  return intercept;
-}
-
 void root_of_a_large_page() {
   begin();
   machine::set_interrupt_handler(0x30, [](const machine::InterruptFrame&) {
@@ -115,7 +102,7 @@ void root_of_a_large_page() {
   // One page in its midst goes: the processor, which has used it, must not find it again.
   GUEST_CHECK(unmap(child, kLarge.page() + 5, 0) == Status::kSuccess);
   machine::store_u32(word, 2);
-  const hv::MemoryIntercept hole = take_intercept(hv::MessageType::kUnmappedGpa);
+  const hv::MemoryIntercept hole = take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
   GUEST_CHECK(hole.gpa == word_of(5).value());
   GUEST_CHECK(hole.header.access == InterceptAccess::kWrite);
   GUEST_CHECK(machine::load_u32(kept_word_of(5)) == 1005);
@@ -127,7 +114,8 @@ void root_of_a_large_page() {
   GUEST_CHECK(map(child, kLarge.page(), kKept.page(), hv::kMapRead | hv::kMapLargePage).status() ==
               Status::kSuccess);
   machine::store_u32(word, 4);
-  const hv::MemoryIntercept denied = take_intercept(hv::MessageType::kGpaIntercept);
+  const hv::MemoryIntercept denied =
+      take_payload<hv::MemoryIntercept>(hv::MessageType::kGpaIntercept);
   GUEST_CHECK(denied.gpa == word_of(511).value());
   GUEST_CHECK(denied.header.access == InterceptAccess::kWrite);
   GUEST_CHECK(machine::load_u32(kept_word_of(511)) == 1511);
@@ -136,7 +124,8 @@ void root_of_a_large_page() {
   pass_on(5);
   GUEST_CHECK(unmap(child, kLarge.page(), hv::kUnmapLargePage) == Status::kSuccess);
   machine::store_u32(word, 6);
-  GUEST_CHECK(take_intercept(hv::MessageType::kUnmappedGpa).gpa == word_of(100).value());
+  GUEST_CHECK(take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa).gpa ==
+              word_of(100).value());
   child_maker::destroy(child);
   end(0);
 }

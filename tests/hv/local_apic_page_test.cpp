@@ -6,6 +6,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -31,7 +32,6 @@ constexpr std::uint32_t kCommandHigh = 0x310;
 
 constexpr std::uint8_t kVector = 0x51;
 constexpr std::uint8_t kOther = 0x61;
-constexpr std::uint32_t kDeliverySelf = 1u << 18;
 
 std::uint32_t reg(std::uint32_t offset) { return machine::load_u32(kApicPage + offset); }
 void set(std::uint32_t offset, std::uint32_t value) {
@@ -135,11 +135,7 @@ void root_of_locked_operation() {
   machine::write_msr(hv::kMsrSint0, 0x30);
   const child_maker::Child child = child_maker::make("child");
   child_maker::start(child, 0);
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  GUEST_CHECK(machine::load_u32(kMessagePage) ==
-              static_cast<std::uint32_t>(hv::MessageType::kUnmappedGpa));
+  GUEST_CHECK(take_message().header.type == hv::MessageType::kUnmappedGpa);
   child_maker::destroy(child);
   end(0);
 }

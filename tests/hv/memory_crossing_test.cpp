@@ -2,13 +2,13 @@
 // the simulator.
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <span>
 
 #include "hv/tlfs/tlfs.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -61,19 +61,6 @@ Status map(const child_maker::Child& child, Gpn target, Gpn source, std::uint32_
       .status();
 }
 
-hv::MemoryIntercept take_intercept() {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  machine::store_u32(kMessagePage, 0);
-  GUEST_CHECK(message.header.type == hv::MessageType::kUnmappedGpa);
-  hv::MemoryIntercept intercept;
-  std::memcpy(&intercept, message.payload.data(), sizeof(intercept));
-  return intercept;
-}
-
 void root_of_the_crossing() {
   begin();
   machine::set_interrupt_handler(0x30, [](const machine::InterruptFrame&) {
@@ -91,7 +78,8 @@ void root_of_the_crossing() {
   }
   GUEST_CHECK(machine::load_u64(Gpa(kRamKept) + 4088) == 0x5A5A'5A5A'5A5A'5A5A);
   // The intercept is about the page that is missing, not about the one that the access began in.
-  const hv::MemoryIntercept intercept = take_intercept();
+  const hv::MemoryIntercept intercept =
+      take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
   GUEST_CHECK(Gpa(intercept.gpa).page() == child_maker::kHole.page());
   GUEST_CHECK(intercept.header.access == hv::InterceptAccess::kWrite);
   child_maker::map_hole(child);

@@ -1,7 +1,6 @@
 // An MSR whose privilege a child lacks is its parent's, if the parent asks for it.
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <span>
 
 #include "hv/hypervisor_limits.h"
@@ -9,6 +8,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -46,21 +46,6 @@ void take_two_privileges(hv::PartitionId id) {
               Status::kSuccess);
 }
 
-hv::MsrIntercept take_intercept() {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  GUEST_CHECK(message.header.type == hv::MessageType::kX64MsrIntercept);
-  machine::store_u32(kMessagePage, 0);
-  machine::fence();
-  machine::write_msr(hv::kMsrEom, 0);
-  hv::MsrIntercept intercept;
-  std::memcpy(&intercept, message.payload.data(), sizeof(intercept));
-  return intercept;
-}
-
 /// What the child's instructions may not is no matter to its parent.
 std::uint64_t vp_index_register(const Child& child) {
   hv::VpRegistersInput header;
@@ -85,7 +70,8 @@ void root_that_emulates_it() {
   GUEST_CHECK(call(HypercallControl(CallCode::kInstallIntercept), install).status() ==
               Status::kSuccess);
   child_maker::start(child, 0);
-  const hv::MsrIntercept intercept = take_intercept();
+  const hv::MsrIntercept intercept =
+      take_payload<hv::MsrIntercept>(hv::MessageType::kX64MsrIntercept);
   GUEST_CHECK(intercept.msr == hv::kMsrVpIndex);
   GUEST_CHECK(intercept.header.access == hv::InterceptAccess::kRead);
   child_maker::set_register(child, 0, hv::RegisterName::kRax, kMadeUp & 0xFFFF'FFFF);

@@ -2,13 +2,13 @@
 // the call goes on (TLFS "Hypercall Inputs").
 #include <array>
 #include <catch2/catch.hpp>
-#include <cstring>
 #include <span>
 
 #include "machine/guest.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -72,15 +72,7 @@ void map_hole(const Child& child, std::uint32_t rights) {
 }
 
 void require_message(MessageType type, InterceptAccess access) {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  machine::store_u32(kMessagePage, 0);
-  GUEST_CHECK(message.header.type == type);
-  hv::MemoryIntercept refused;
-  std::memcpy(&refused, message.payload.data(), sizeof(refused));
+  const auto refused = take_payload<hv::MemoryIntercept>(type);
   GUEST_CHECK(refused.header.access == access && refused.gpa == kHole.value());
 }
 
@@ -116,7 +108,7 @@ void root_of_an_input() {
 }
 
 void require_pass(void (*root)(), void (*child)()) {
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
     const sim::RunResult result = run(world_with_child(root, child), seed);
     INFO("seed " << seed << " " << describe(result));
     CHECK(result.passed());

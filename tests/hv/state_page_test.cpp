@@ -9,6 +9,7 @@
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -63,17 +64,6 @@ Gpa map_page(const Child& child, hv::VpStatePageType type) {
   GUEST_CHECK(call(HypercallControl(CallCode::kMapVpStatePage), input).status() ==
               Status::kSuccess);
   return Gpa(output<hv::MapVpStatePageOutput>().place);
-}
-
-/// The message in the slot of SINT0.
-hv::Message take_message() {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  machine::store_u32(kMessagePage, 0);
-  return message;
 }
 
 hv::Message read_message(Gpa page) {
@@ -271,7 +261,7 @@ void root_that_restores() {
 }
 
 void require_pass(void (*root)(), void (*child)() = child_that_asks) {
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1u, 2u, 3u}) {
     const sim::RunResult result = run(world_with_child(root, child), seed);
     INFO(describe(result));
     CHECK(result.passed());

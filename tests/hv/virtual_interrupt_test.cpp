@@ -1,12 +1,12 @@
 // Interrupts that a parent asserts, as an emulated IOAPIC and PIC in the root do (TLFS "Virtual
 // Interrupt Control"), on the whole hypervisor in the simulator.
 #include <catch2/catch.hpp>
-#include <cstring>
 
 #include "hv/tlfs/tlfs.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
 #include "tests/hv/child_maker.h"
+#include "tests/hv/intercept_slot.h"
 #include "tests/hv/test_kernel.h"
 
 namespace {
@@ -106,19 +106,8 @@ class Asserter {
 };
 
 std::uint32_t take_end_of_interrupt() {
-  while (machine::load_u32(kMessagePage) == 0) {
-    machine::sti_hlt();
-  }
-  hv::Message message;
-  machine::read_memory(kMessagePage, std::as_writable_bytes(std::span(&message, 1)));
-  GUEST_CHECK(message.header.type == hv::MessageType::kX64ApicEoi);
-  GUEST_CHECK(message.header.payload_size == sizeof(hv::ApicEoiMessage));
-  hv::ApicEoiMessage ended;
-  std::memcpy(&ended, message.payload.data(), sizeof(ended));
+  const auto ended = take_payload<hv::ApicEoiMessage>(hv::MessageType::kX64ApicEoi);
   GUEST_CHECK(ended.vp == hv::VpIndex{0});
-  machine::store_u32(kMessagePage, 0);
-  machine::fence();
-  machine::write_msr(hv::kMsrEom, 0);
   return ended.vector;
 }
 
