@@ -1,7 +1,7 @@
 // What a host may send to a child's VMBus driver, between anything that the driver's owner does.
-#include <array>
 #include <cstdlib>
 
+#include "tests/fuzz/any_message.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/recording_client.h"
 #include "tests/support/seam_record.h"
@@ -13,18 +13,6 @@ using fuzz::FuzzInput;
 
 constexpr std::uint32_t kChannels = 6;
 constexpr std::uint32_t kFirstGpadl = 0xE1E10;
-
-void hear_something(FuzzInput& input, Client& client) {
-  std::array<std::byte, kMaxMessageSize + 8> message;
-  const std::size_t size = input.take<std::uint8_t>() % message.size();
-  const std::span<std::byte> used = std::span(message).first(size);
-  input.fill(used);
-  if (size >= 4) {
-    const std::uint32_t type = std::to_integer<std::uint32_t>(used[0]) % 32;
-    copy_bytes(used, bytes_of(type));
-  }
-  client.handle_message(used);
-}
 
 /// The answers of later versions.
 void hear_what_is_newer(FuzzInput& input, vmbus_double::ClientFixture& fixture) {
@@ -186,7 +174,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (!input.empty()) {
     switch (input.below(3)) {
       case 0:
-        hear_something(input, fixture.client);
+        fuzz::handle_any_message(input, fixture.client);
         break;
       case 1:
         hear_what_is_likely(input, fixture);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "tests/fuzz/any_message.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/recording_server.h"
 #include "tests/support/seam_record.h"
@@ -20,19 +21,6 @@ void require(bool condition) {
   if (!condition) {
     std::abort();
   }
-}
-
-/// Well-formed as to type and size; what it says is the input's.
-void say_something(FuzzInput& input, Server& server) {
-  std::array<std::byte, kMaxMessageSize + 8> message;
-  const std::size_t size = input.take<std::uint8_t>() % message.size();
-  const std::span<std::byte> used = std::span(message).first(size);
-  input.fill(used);
-  if (size >= 4) {
-    const std::uint32_t type = std::to_integer<std::uint32_t>(used[0]) % 32;
-    copy_bytes(used, bytes_of(type));
-  }
-  server.handle_message(used);
 }
 
 /// What later versions brought.
@@ -237,7 +225,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (!input.empty()) {
     switch (input.below(3)) {
       case 0:
-        say_something(input, fixture.server);
+        fuzz::handle_any_message(input, fixture.server);
         break;
       case 1:
         say_what_is_likely(input, fixture);
