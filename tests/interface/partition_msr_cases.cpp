@@ -24,6 +24,22 @@ constexpr std::uint64_t kOutside = 0xF'FFFF'FFFF'F001;
 
 constexpr std::uint64_t enabled(Gpa page) { return OverlayPageRegister(page.page(), true).value(); }
 
+constexpr const char* kRests = "read: the root's processor rests until an interrupt comes";
+
+/// The interrupt is a timer's.
+template <std::uint32_t kTrigger>
+MsrOutcome rest() {
+  machine::disable_interrupts();
+  write_msr_now(hv::kMsrStimer0Config, hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
+                                           hv::TimerConfig::kDirect |
+                                           0x41u << hv::TimerConfig::kVectorShift);
+  const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
+  write_msr_now(hv::kMsrStimer0Count, due);
+  const MsrOutcome outcome = read(kTrigger);
+  GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
+  return outcome;
+}
+
 constexpr MsrCase kHypercallCases[] = {
     {hv::kMsrGuestOsId, "an identity, which any processor reads", kWorks,
      [] { return write_and_read_back(hv::kMsrGuestOsId, 0x8100'0006'0100'0000); }},
@@ -167,45 +183,9 @@ constexpr MsrCase kTimeCases[] = {
     {hv::kMsrApicFrequency, "read", kWorks, [] { return read(hv::kMsrApicFrequency); }},
     {hv::kMsrApicFrequency, "written", kFaults, [] { return write(hv::kMsrApicFrequency, 1); }},
     unreadable<hv::kMsrApicFrequency, Privilege::kAccessFrequencyRegs>(),
-    {hv::kMsrPowerStateTriggerC1, "read: the root's processor rests until an interrupt comes",
-     kWorks,
-     [] {
-       machine::disable_interrupts();
-       write_msr_now(hv::kMsrStimer0Config,
-                     hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
-                         hv::TimerConfig::kDirect | 0x41u << hv::TimerConfig::kVectorShift);
-       const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
-       write_msr_now(hv::kMsrStimer0Count, due);
-       const MsrOutcome outcome = read(hv::kMsrPowerStateTriggerC1);
-       GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
-       return outcome;
-     }},
-    {hv::kMsrPowerStateTriggerC1 + 1, "read: the root's processor rests until an interrupt comes",
-     kWorks,
-     [] {
-       machine::disable_interrupts();
-       write_msr_now(hv::kMsrStimer0Config,
-                     hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
-                         hv::TimerConfig::kDirect | 0x41u << hv::TimerConfig::kVectorShift);
-       const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
-       write_msr_now(hv::kMsrStimer0Count, due);
-       const MsrOutcome outcome = read(hv::kMsrPowerStateTriggerC1 + 1);
-       GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
-       return outcome;
-     }},
-    {hv::kMsrPowerStateTriggerC3, "read: the root's processor rests until an interrupt comes",
-     kWorks,
-     [] {
-       machine::disable_interrupts();
-       write_msr_now(hv::kMsrStimer0Config,
-                     hv::TimerConfig::kEnable | hv::TimerConfig::kAutoEnable |
-                         hv::TimerConfig::kDirect | 0x41u << hv::TimerConfig::kVectorShift);
-       const std::uint64_t due = read_msr(hv::kMsrTimeRefCount) + 1'000;
-       write_msr_now(hv::kMsrStimer0Count, due);
-       const MsrOutcome outcome = read(hv::kMsrPowerStateTriggerC3);
-       GUEST_CHECK(read_msr(hv::kMsrTimeRefCount) >= due);
-       return outcome;
-     }},
+    {hv::kMsrPowerStateTriggerC1, kRests, kWorks, &rest<hv::kMsrPowerStateTriggerC1>},
+    {hv::kMsrPowerStateTriggerC1 + 1, kRests, kWorks, &rest<hv::kMsrPowerStateTriggerC1 + 1>},
+    {hv::kMsrPowerStateTriggerC3, kRests, kWorks, &rest<hv::kMsrPowerStateTriggerC3>},
     {hv::kMsrPowerStateTriggerC1, "written", kFaults,
      [] { return write(hv::kMsrPowerStateTriggerC1, 0); }},
     {hv::kMsrPowerStateTriggerC1, "read by a child", kFaults,
