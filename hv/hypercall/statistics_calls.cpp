@@ -96,12 +96,16 @@ std::expected<machine::Gpn, Status> map(CallContext& context, const StatisticsPa
 
 }  // namespace
 
-/// The root does not say where, and is answered; others say where, and are not.
+/// The root does not say where, and is answered; others say where, and are not. The call's
+/// description has no answer therefore, and registers no place for one.
 CallOutcome map_stats_page(CallContext& context) {
   const auto input = context.header<MapStatsPageInput>();
   if (!context.caller.is_root()) {
     const auto place = map(context, input.page, input.place);
     return fail(place ? Status::kSuccess : place.error());
+  }
+  if (context.call.fast) {
+    return fail(Status::kInvalidHypercallInput);
   }
   if (!call_arithmetic::block_is_placed_well(context.output_gpa.value(),
                                              std::uint64_t{sizeof(MapStatsPageOutput)}) ||

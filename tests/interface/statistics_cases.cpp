@@ -158,6 +158,17 @@ constexpr CallCase kCases[] = {
      [] { return map_page(vp_page(make_child().id, 0, StatisticsArea::kInternal)); }},
     {CallCode::kMapStatsPage, "a finalized partition", Status::kInvalidPartitionState,
      [] { return map_page(partition_page(finalized())); }},
+    {CallCode::kMapStatsPage, "in registers, where the root's answer has no place",
+     Status::kInvalidHypercallInput,
+     [] {
+       const Status status =
+           test_kernel::call_fast(HypercallControl(CallCode::kMapStatsPage).fast(),
+                                  MapStatsPageInput{hypervisor_page(), {}})
+               .status();
+       // R8, which is 0, is a part of the input and no address.
+       GUEST_CHECK(map_page(hypervisor_page()) == Status::kSuccess);
+       return status;
+     }},
     {CallCode::kMapStatsPage, "a pool that is dry", Status::kInsufficientMemory,
      [] {
        drain(kSelf);
