@@ -97,8 +97,10 @@ void Board::cancel(devices::TimerClient& client, devices::TimerToken token) {
 
 void Board::happen(std::uint64_t token) {
   if ((token & kLineEvent) != 0) {
-    chipset_->set_interrupt_line(static_cast<std::uint32_t>(token & ~kLineEvent) >> 1,
-                                 (token & 1) != 0);
+    const auto line = static_cast<std::uint32_t>(token & ~kLineEvent) >> 1;
+    const bool level = (token & 1) != 0;
+    chipset_->set_interrupt_line(line, level);
+    io_apic_.set_line(line, level);
     return;
   }
   Timer& timer = timers_[token >> 32];

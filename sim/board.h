@@ -11,6 +11,7 @@
 #include "partitions/devices/platform.h"
 #include "partitions/devices/write_cache.h"
 #include "sim/event_queue.h"
+#include "sim/io_apic.h"
 #include "sim/memory_disk.h"
 #include "sim/physical_memory.h"
 #include "sim/world.h"
@@ -25,6 +26,8 @@ class BoardHost {
   [[nodiscard]] virtual std::uint32_t decide(const machine::Site& site, std::uint32_t domain) = 0;
   /// The interrupt controller's request to the boot processor.
   virtual void set_external_interrupt(bool level) = 0;
+  /// A fixed interrupt for the processor with that local APIC id, 0xFF for all.
+  virtual void send_device_interrupt(std::uint8_t destination, std::uint8_t vector, bool level) = 0;
   virtual void console_line(std::string line) = 0;
 
  protected:
@@ -34,6 +37,7 @@ class BoardHost {
 class Board final : public devices::Platform,
                     private devices::InterruptPin,
                     private devices::ConsoleSink,
+                    private IoApicHost,
                     private EventHandler {
  public:
   Board(BoardHost& host, PhysicalMemory& memory, const std::vector<DiskConfiguration>& disks);
@@ -47,6 +51,20 @@ class Board final : public devices::Platform,
     chipset_->write_port(port, size, value);
   }
   [[nodiscard]] std::uint8_t acknowledge_interrupt() { return chipset_->acknowledge_interrupt(); }
+
+  void end_of_interrupt(std::uint8_t vector) { io_apic_.end_of_interrupt(vector); }
+  /// A processor's access to what is not memory: of 32 bits and the I/O APIC's; else nobody
+  /// answers.
+  [[nodiscard]] static bool has_device_at(std::uint64_t address, std::size_t size_bytes) {
+    return size_bytes == sizeof(std::uint32_t) && address >= IoApic::kAddress &&
+           address - IoApic::kAddress < IoApic::kSizeBytes;
+  }
+  [[nodiscard]] std::uint32_t read_device(std::uint64_t address) const {
+    return io_apic_.read(address - IoApic::kAddress);
+  }
+  void write_device(std::uint64_t address, std::uint32_t value) {
+    io_apic_.write(address - IoApic::kAddress, value);
+  }
 
   /// What was printed after the last line end.
   [[nodiscard]] const std::string& unfinished_line() const { return line_; }
@@ -78,6 +96,9 @@ class Board final : public devices::Platform,
   };
 
   void set_interrupt_request(bool level) override { host_.set_external_interrupt(level); }
+  void send_interrupt(std::uint8_t destination, std::uint8_t vector, bool level) override {
+    host_.send_device_interrupt(destination, vector, level);
+  }
   void put(std::uint8_t character) override;
   void happen(std::uint64_t token) override;
   [[nodiscard]] Timer& timer_of(devices::TimerClient& client, devices::TimerToken token);
@@ -87,6 +108,7 @@ class Board final : public devices::Platform,
   std::vector<Disk> disks_;
   std::vector<Timer> timers_;
   std::string line_;
+  IoApic io_apic_{*this};
   std::unique_ptr<devices::Chipset> chipset_;
 };
 

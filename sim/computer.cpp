@@ -138,6 +138,15 @@ void Computer::set_external_interrupt(bool level) {
   }
 }
 
+void Computer::send_device_interrupt(std::uint8_t destination, std::uint8_t vector, bool level) {
+  constexpr std::uint8_t kAll = 0xFF;
+  for (const auto& processor : processors_) {
+    if (destination == kAll || processor->apic.id() == destination) {
+      processor->apic.accept(vector, level);
+    }
+  }
+}
+
 void Computer::console_line(std::string line) {
   if (configuration_.on_console_line) {
     configuration_.on_console_line(line, now_ns());

@@ -320,6 +320,7 @@ class Computer final : private BoardHost, private HashListener {
   void drop_program(Program& program);
 
   void set_external_interrupt(bool level) override;
+  void send_device_interrupt(std::uint8_t destination, std::uint8_t vector, bool level) override;
   void console_line(std::string line) override;
   void at_operation(std::uint64_t operation, std::uint64_t hash) override;
 

@@ -18,6 +18,7 @@ constexpr std::size_t kLint0 = 3;
 constexpr std::size_t kLint1 = 4;
 constexpr std::uint32_t kMasked = static_cast<std::uint32_t>(x86::kLvtMasked);
 constexpr std::uint32_t kExternal = static_cast<std::uint32_t>(x86::kLvtDeliveryExtInt);
+constexpr std::uint32_t kSuppressBroadcast = 1u << 12;  // in SVR
 constexpr std::uint32_t kDeliveryMask = 7u << 8;
 constexpr std::uint32_t kTimerModeMask = 3u << 17;
 constexpr std::uint32_t kDeadlineMode = static_cast<std::uint32_t>(x86::kLvtTimerTscDeadline);
@@ -77,9 +78,11 @@ void LocalApic::update() {
   }
 }
 
-void LocalApic::accept(std::uint8_t vector) {
+void LocalApic::accept(std::uint8_t vector, bool level) {
   if (enabled() && vector >= 16) {
-    requests_[vector / 32] |= 1u << (vector % 32);
+    const std::uint32_t bit = 1u << (vector % 32);
+    requests_[vector / 32] |= bit;
+    levels_[vector / 32] = (levels_[vector / 32] & ~bit) | (level ? bit : 0);
     update();
   }
 }
@@ -104,7 +107,11 @@ std::uint8_t LocalApic::acknowledge() {
 
 void LocalApic::end_of_interrupt() {
   if (const std::uint32_t vector = highest(in_service_); vector != 0) {
-    in_service_[vector / 32] &= ~(1u << (vector % 32));
+    const std::uint32_t bit = 1u << (vector % 32);
+    in_service_[vector / 32] &= ~bit;
+    if ((levels_[vector / 32] & bit) != 0 && (spurious_ & kSuppressBroadcast) == 0) {
+      host_.broadcast_end_of_interrupt(static_cast<std::uint8_t>(vector));
+    }
   }
   update();
 }
@@ -152,7 +159,7 @@ std::optional<std::uint64_t> LocalApic::read(std::uint32_t msr) const {
     return in_service_[msr - x86::kX2ApicIsr0];
   }
   if (msr >= x86::kX2ApicTmr0 && msr < x86::kX2ApicTmr0 + 8) {
-    return 0;
+    return levels_[msr - x86::kX2ApicTmr0];
   }
   if (msr >= x86::kX2ApicIrr0 && msr < x86::kX2ApicIrr0 + 8) {
     return requests_[msr - x86::kX2ApicIrr0];

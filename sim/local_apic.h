@@ -29,6 +29,8 @@ class ApicHost {
   [[nodiscard]] virtual std::uint64_t now_tsc() = 0;
   /// The acknowledge cycle of the external controller behind LINT0.
   [[nodiscard]] virtual std::uint8_t acknowledge_external() = 0;
+  /// The end of a level-triggered interrupt, for all I/O APICs.
+  virtual void broadcast_end_of_interrupt(std::uint8_t vector) = 0;
 
  protected:
   ~ApicHost() = default;
@@ -47,7 +49,7 @@ class LocalApic {
   [[nodiscard]] static bool owns(std::uint32_t msr);
 
   /// A fixed interrupt arrives.
-  void accept(std::uint8_t vector);
+  void accept(std::uint8_t vector, bool level = false);
   void set_lint0(bool level);
   void timer_expired();
 
@@ -89,6 +91,8 @@ class LocalApic {
       local_vectors_{};  // timer, thermal, performance, LINT0, LINT1, error
   Bits requests_{};
   Bits in_service_{};
+  /// Of the trigger mode register: level-triggered.
+  Bits levels_{};
   bool lint0_ = false;
   bool request_ = false;
 };

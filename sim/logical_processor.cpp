@@ -75,6 +75,11 @@ std::uint8_t LogicalProcessor::acknowledge_external() {
   return computer_.board().acknowledge_interrupt();
 }
 
+void LogicalProcessor::broadcast_end_of_interrupt(std::uint8_t vector) {
+  const Computer::DevicesAct devices(computer_);
+  computer_.board().end_of_interrupt(vector);
+}
+
 namespace {
 
 template <class Word>

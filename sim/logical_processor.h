@@ -84,6 +84,7 @@ class LogicalProcessor final : private vtx::Platform, private ApicHost, private 
   void interrupt_request_changed() override;
   [[nodiscard]] std::uint64_t now_tsc() override;
   [[nodiscard]] std::uint8_t acknowledge_external() override;
+  void broadcast_end_of_interrupt(std::uint8_t vector) override;
 
   void happen(std::uint64_t token) override;
 

@@ -37,11 +37,29 @@ void require_aligned(Gpa address) {
   }
 }
 
+/// Where no RAM is.
+template <class Word>
+[[gnu::cold, gnu::noinline]] Word load_device(Computer& self, Spa where) {
+  if (!sim::Board::has_device_at(where.value(), sizeof(Word))) {
+    return static_cast<Word>(~Word{0});
+  }
+  const Computer::DevicesAct devices(self);
+  return static_cast<Word>(self.board().read_device(where.value()));
+}
+
+template <class Word>
+[[gnu::cold, gnu::noinline]] void store_device(Computer& self, Spa where, Word value) {
+  if (sim::Board::has_device_at(where.value(), sizeof(Word))) {
+    const Computer::DevicesAct devices(self);
+    self.board().write_device(where.value(), static_cast<std::uint32_t>(value));
+  }
+}
+
 template <class Word>
 Word load_at(Computer& self, Gpa address, Spa where) {
   const std::byte* const from = std::as_const(self.memory()).word(where, sizeof(Word));
   self.observe(self.memory().key(where));
-  const Word value = from != nullptr ? sim::load_word<Word>(from) : static_cast<Word>(~Word{0});
+  const Word value = from != nullptr ? sim::load_word<Word>(from) : load_device<Word>(self, where);
   return static_cast<Word>(self.record(Operation::kLoad, address.value(), sizeof(Word), value));
 }
 
@@ -73,7 +91,6 @@ Word load(Gpa address) {
   return load_slowly<Word>(self, address);
 }
 
-/// Where no RAM is, nothing is stored.
 template <class Word>
 void store_at(Computer& self, Gpa address, Spa where, Word value) {
   std::byte* const to = self.memory().word(where, sizeof(Word));
@@ -82,6 +99,8 @@ void store_at(Computer& self, Gpa address, Spa where, Word value) {
   if (to != nullptr) [[likely]] {
     self.publish(self.memory().key(where));
     sim::store_word<Word>(to, stored);
+  } else {
+    store_device<Word>(self, where, stored);
   }
 }
 

@@ -16,8 +16,10 @@ struct RecordingHost final : sim::ApicHost {
   void interrupt_request_changed() override { ++changes; }
   std::uint64_t now_tsc() override { return now; }
   std::uint8_t acknowledge_external() override { return 0x21; }
+  void broadcast_end_of_interrupt(std::uint8_t vector) override { ended.push_back(vector); }
 
   std::vector<sim::InterruptCommand> sent;
+  std::vector<std::uint8_t> ended;
   std::uint64_t timer = 0;
   std::uint64_t now = 1000;
   std::uint32_t changes = 0;
@@ -54,6 +56,27 @@ TEST_CASE("the highest request is taken first, lower ones after its end", "[sim]
   CHECK(apic.write(x86::kX2ApicEoi, 0));
   REQUIRE(apic.requests_interrupt());
   CHECK(apic.acknowledge() == 0x40);
+}
+
+TEST_CASE("the end of a level-triggered interrupt is broadcast, unless that is turned off",
+          "[sim][apic]") {
+  Fixture fixture;
+  sim::LocalApic& apic = fixture.apic;
+  apic.accept(0x41, true);
+  CHECK(apic.read(x86::kX2ApicTmr0 + 2) == 1u << 1);
+  REQUIRE(apic.acknowledge() == 0x41);
+  CHECK(apic.write(x86::kX2ApicEoi, 0));
+  CHECK(fixture.host.ended == std::vector<std::uint8_t>{0x41});
+  apic.accept(0x41);
+  CHECK(apic.read(x86::kX2ApicTmr0 + 2) == 0);
+  REQUIRE(apic.acknowledge() == 0x41);
+  CHECK(apic.write(x86::kX2ApicEoi, 0));
+  CHECK(fixture.host.ended.size() == 1);
+  CHECK(apic.write(x86::kX2ApicSvr, x86::kApicSoftwareEnable | 0x1000 | 0xFF));
+  apic.accept(0x41, true);
+  REQUIRE(apic.acknowledge() == 0x41);
+  CHECK(apic.write(x86::kX2ApicEoi, 0));
+  CHECK(fixture.host.ended.size() == 1);
 }
 
 TEST_CASE("the task priority holds lower requests back", "[sim][apic]") {
