@@ -112,6 +112,10 @@ class LocalApic {
   /// level triggered and its end is broadcast.
   std::optional<std::uint8_t> end_of_interrupt();
   [[nodiscard]] bool in_service(std::uint8_t vector) const { return in_service_.has(vector); }
+  /// Requested, or in service.
+  [[nodiscard]] bool has_to_do(std::uint8_t vector) const {
+    return requested_.has(vector) || in_service_.has(vector);
+  }
   /// Its end is a matter of this APIC alone: edge triggered, and no auto-EOI.
   [[nodiscard]] bool ends_quietly(std::uint8_t vector) const {
     return !level_.has(vector) && !auto_eoi_.has(vector);

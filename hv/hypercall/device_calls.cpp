@@ -1,5 +1,6 @@
 // Interrupts of devices (TLFS HvCallMapDeviceInterrupt, HvCallUnmapDeviceInterrupt,
 // HvCallRetargetDeviceInterrupt).
+#include <bit>
 #include <optional>
 
 #include "hv/hypercall/call_handlers.h"
@@ -76,16 +77,25 @@ bool reaches_any(const Partition& partition, const DeviceInterruptRoute& route) 
   return found;
 }
 
-/// One edge of one vector: nobody here ends an interrupt that stays up until its device is served.
 bool is_legal(const MapDeviceInterruptInput& input) {
   using Input = MapDeviceInterruptInput;
   return input.flags == 0 && input.interrupt_type == Input::kFixed &&
-         input.trigger_mode == Input::kEdge && input.vector_count == 1 && input.reserved == 0 &&
-         is_legal(input.target);
+         input.trigger_mode <= Input::kLevel && std::has_single_bit(input.vector_count) &&
+         input.vector_count <= Input::kMaxVectors && input.reserved == 0 &&
+         is_legal(input.target) &&
+         input.target.vector + input.vector_count - 1 <= Target::kMaxVector;
+}
+
+/// A message is an edge, and an entry of an IOAPIC has one vector.
+bool can_signal(InterruptSource source, const MapDeviceInterruptInput& input) {
+  return source == InterruptSource::kMsi ? input.trigger_mode == MapDeviceInterruptInput::kEdge
+                                         : input.vector_count == 1;
 }
 
 /// The first processor takes the interrupts of devices (SDM vol. 3 10.11).
-InterruptEntry entry_for(const CallContext& context, InterruptSource source, std::uint8_t vector) {
+InterruptEntry entry_for(const CallContext& context, InterruptSource source, std::uint8_t vector,
+                         Trigger trigger) {
+  constexpr std::uint64_t kEntryLevel = 1u << 15;
   constexpr std::uint64_t kMessageAddress = 0xFEE0'0000;
   constexpr unsigned kMessageDestinationShift = 12;
   constexpr unsigned kEntryDestinationShift = 56;
@@ -93,7 +103,8 @@ InterruptEntry entry_for(const CallContext& context, InterruptSource source, std
   const std::uint64_t data = source == InterruptSource::kMsi
                                  ? (std::uint64_t{vector} << 32) | kMessageAddress |
                                        (destination << kMessageDestinationShift)
-                                 : (destination << kEntryDestinationShift) | vector;
+                                 : (destination << kEntryDestinationShift) | vector |
+                                       (trigger == Trigger::kLevel ? kEntryLevel : 0);
   return {source, 0, data};
 }
 
@@ -125,23 +136,30 @@ CallOutcome map_device_interrupt(CallContext& context) {
   if (!source) {
     return fail(Status::kInvalidDeviceId);
   }
+  if (!can_signal(*source, input)) {
+    return fail(Status::kInvalidParameter);
+  }
   const auto route = route_to(context, input.target);
   if (!route) {
     return fail(route.error());
   }
+  const Trigger trigger =
+      input.trigger_mode == MapDeviceInterruptInput::kLevel ? Trigger::kLevel : Trigger::kEdge;
+  const DeviceInterruptSource mapped{input.device, trigger,
+                                     static_cast<std::uint8_t>(input.vector_count)};
   std::optional<std::uint8_t> vector;
   {
     const machine::LockGuard guard(context.hypervisor.communication_lock);
     if (!reaches_any(context.caller, *route)) {
       return fail(Status::kInvalidVpIndex);
     }
-    vector = context.hypervisor.device_interrupts.map(input.device, *route);
+    vector = context.hypervisor.device_interrupts.map(mapped, *route);
   }
   if (!vector) {
     return fail(Status::kNoResources);
   }
   MapDeviceInterruptOutput output;
-  output.entry = entry_for(context, *source, *vector);
+  output.entry = entry_for(context, *source, *vector, trigger);
   return fail(context.put_output(output));
 }
 
@@ -153,12 +171,17 @@ CallOutcome unmap_device_interrupt(CallContext& context) {
   if (!is_legal(input.entry)) {
     return fail(Status::kInvalidParameter);
   }
-  const machine::LockGuard guard(context.hypervisor.communication_lock);
   DeviceInterrupts& interrupts = context.hypervisor.device_interrupts;
-  if (interrupts.device(input.entry.vector()) != input.device) {
-    return fail(Status::kInvalidDeviceId);
+  {
+    const machine::LockGuard guard(context.hypervisor.communication_lock);
+    if (!interrupts.is_first_of(input.entry.vector(), input.device)) {
+      return fail(Status::kInvalidDeviceId);
+    }
+    interrupts.unmap(input.entry.vector());
   }
-  interrupts.unmap(input.entry.vector());
+  if (interrupts.any_held()) {
+    end_device_interrupts(context.hypervisor);
+  }
   return {};
 }
 

@@ -46,6 +46,9 @@ void carry_out(Hypervisor& hypervisor, VirtualProcessor& vp, const ApicWriteOutc
       if (outcome.level_vector) {
         report_end_of_interrupt(hypervisor, vp, *outcome.level_vector);
       }
+      if (vp.partition.is_root() && hypervisor.device_interrupts.any_held()) {
+        end_device_interrupts(hypervisor);
+      }
       break;
     case Kind::kDone:
     case Kind::kTimerChanged:

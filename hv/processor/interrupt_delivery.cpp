@@ -412,10 +412,11 @@ SignalResult signal_event(Hypervisor& hypervisor, VirtualProcessor& target, std:
   return {status, outcome.newly_set};
 }
 
-void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector) {
+void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector,
+                       Trigger trigger) {
   {
     const machine::LockGuard guard(target.lock);
-    (void)target.apic.request(vector);
+    (void)target.apic.request(vector, trigger);
   }
   hypervisor.notify(target);
 }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "hv/apic/interrupt_command.h"
+#include "hv/apic/local_apic.h"
 #include "hv/synic/queued_message.h"
 #include "hv/synic/synic.h"
 #include "hv/tlfs/partition.h"
@@ -52,8 +53,9 @@ struct SignalResult {
 /// Sets an event flag, and tells the VP. Takes the VP's lock.
 [[nodiscard]] SignalResult signal_event(Hypervisor& hypervisor, VirtualProcessor& target,
                                         std::uint32_t sint, std::uint32_t flag);
-/// Requests a fixed edge-triggered interrupt. Takes the VP's lock.
-void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector);
+/// Requests a fixed interrupt. Takes the VP's lock.
+void request_interrupt(Hypervisor& hypervisor, VirtualProcessor& target, std::uint8_t vector,
+                       Trigger trigger = Trigger::kEdge);
 
 /// Carries out what a VP wrote to its interrupt command register. Takes the communication lock.
 void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,

@@ -91,6 +91,9 @@ void LogicalProcessor::take_physical_interrupt(std::uint8_t vector) {
     if (vector != physical_apic::kSpuriousVector) {
       physical_apic::end_of_interrupt();
     }
+    if (hypervisor_.device_interrupts.any_held()) {
+      end_own_device_interrupts(hypervisor_);
+    }
     return;
   }
   if (hypervisor_.has_root()) {  // else nobody has programmed a device yet
@@ -178,6 +181,22 @@ void LogicalProcessor::sleep() {
   requests_.store(0);
 }
 
+inline LogicalProcessor::Next LogicalProcessor::run_from_exit_to_exit(VirtualProcessor& vp) {
+  for (;;) {
+    const std::uint64_t now = machine::read_tsc();
+    std::uint64_t until = next_look(vp);
+    if (vp.changed || now >= until) [[unlikely]] {
+      const Next next = prepare(vp, now);
+      if (next != Next::kEnter) {
+        return next;
+      }
+      until = next_look(vp);
+      until = until > now ? until : now;
+    }
+    enter(vp, until - now);
+  }
+}
+
 bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.context.load(index_);
   vp.extended.load(extended_unit_);
@@ -187,23 +206,10 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.statistics.count_dispatch();
   drop_stale_translations(vp);
   service_at_ = std::min(service_at_, vp.partition.monitors_due.load());
-  Next next = Next::kEnter;
-  for (;;) {
-    const std::uint64_t now = machine::read_tsc();
-    std::uint64_t until = next_look(vp);
-    if (vp.changed || now >= until) [[unlikely]] {
-      next = prepare(vp, now);
-      if (next != Next::kEnter) {
-        if (!look_at_its_last(vp, next)) {
-          break;
-        }
-        continue;
-      }
-      until = next_look(vp);
-      until = until > now ? until : now;
-    }
-    enter(vp, until - now);
-  }
+  Next next{};
+  do {
+    next = run_from_exit_to_exit(vp);
+  } while (look_at_its_last(vp, next));
   vp.extended.unload();
   vp.context.unload();
   current_vp_ = nullptr;
@@ -227,6 +233,9 @@ LogicalProcessor::Next LogicalProcessor::prepare(VirtualProcessor& vp, std::uint
   if (now >= service_at_) {
     if (vp.partition.monitors_due.load() <= now) {
       (void)look_at_monitors(hypervisor_, vp.partition, now);
+    }
+    if (hypervisor_.device_interrupts.any_held()) {
+      end_device_interrupts(hypervisor_);
     }
     const machine::LockGuard guard(hypervisor_.scheduler_lock);
     wake_expired(now);

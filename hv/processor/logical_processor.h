@@ -95,6 +95,7 @@ class LogicalProcessor {
   /// Runs it until it has to make way; true if it could go on.
   [[nodiscard]] bool run_virtual_processor(VirtualProcessor& vp);
   [[nodiscard]] Next prepare(VirtualProcessor& vp, std::uint64_t now);
+  [[nodiscard]] Next run_from_exit_to_exit(VirtualProcessor& vp);
   [[nodiscard]] bool look_at_its_last(VirtualProcessor& vp, Next next);
   [[nodiscard]] std::uint64_t next_look(const VirtualProcessor& vp) const;
   void take_requests(VirtualProcessor& vp);

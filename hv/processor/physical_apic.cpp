@@ -1,5 +1,7 @@
 #include "hv/processor/physical_apic.h"
 
+#include <bit>
+
 #include "machine/common.h"
 #include "machine/x86.h"
 
@@ -28,6 +30,17 @@ void end_of_interrupt() { machine::write_msr(x86::kX2ApicEoi, 0); }
 bool in_service(std::uint8_t vector) {
   const std::uint64_t vectors = machine::read_msr(x86::kX2ApicIsr0 + vector / 32u);
   return ((vectors >> (vector % 32u)) & 1) != 0;
+}
+
+std::optional<std::uint8_t> highest_in_service() {
+  for (std::uint32_t word = kFirstHypervisorVector / 32u; word-- > kFirstInterruptVector / 32u;) {
+    const auto vectors = static_cast<std::uint32_t>(machine::read_msr(x86::kX2ApicIsr0 + word));
+    if (vectors != 0) {
+      return static_cast<std::uint8_t>(word * 32 + 31 -
+                                       static_cast<std::uint32_t>(std::countl_zero(vectors)));
+    }
+  }
+  return std::nullopt;
 }
 
 void kick(std::uint32_t apic_id) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace hv::physical_apic {
 
@@ -21,6 +22,9 @@ void enable(bool takes_legacy_interrupts);
 void end_of_interrupt();
 /// What the legacy interrupt controller signals never is.
 [[nodiscard]] bool in_service(std::uint8_t vector);
+
+/// Of those of devices; nothing if none is.
+[[nodiscard]] std::optional<std::uint8_t> highest_in_service();
 
 /// Interrupts another processor with kKickVector.
 void kick(std::uint32_t apic_id);

@@ -64,6 +64,9 @@ static_assert(offsetof(RetargetDeviceInterruptInput, target) == 40);
 struct MapDeviceInterruptInput {
   static constexpr std::uint32_t kFixed = 0;
   static constexpr std::uint32_t kEdge = 0;
+  static constexpr std::uint32_t kLevel = 1;
+  /// As many messages as a device of PCI can be given (PCI 3.0 6.8.1).
+  static constexpr std::uint32_t kMaxVectors = 32;
   PartitionId partition{};
   std::uint64_t device = 0;
   std::uint64_t flags = 0;
@@ -71,6 +74,7 @@ struct MapDeviceInterruptInput {
   InterruptEntry logical_entry;
   std::uint32_t interrupt_type = 0;
   std::uint32_t trigger_mode = 0;
+  /// A power of two. The target's vector is the first one's.
   std::uint32_t vector_count = 0;
   std::uint32_t reserved = 0;
   DeviceInterruptTarget target;

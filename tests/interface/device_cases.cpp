@@ -130,10 +130,62 @@ constexpr CallCase kMapCases[] = {
      [] { return changed_map([](auto& input) { input.target.processors = 0; }); }},
     {kMap, "a delivery mode other than fixed", Status::kInvalidParameter,
      [] { return changed_map([](auto& input) { input.interrupt_type = 4; }); }},
-    {kMap, "level triggered", Status::kInvalidParameter,
-     [] { return changed_map([](auto& input) { input.trigger_mode = 1; }); }},
-    {kMap, "two vectors", Status::kInvalidParameter,
-     [] { return changed_map([](auto& input) { input.vector_count = 2; }); }},
+    {kMap, "a level of an IOAPIC, as its entry says", Status::kSuccess,
+     [] {
+       MapDeviceInterruptInput input = legal_map(kIoApicDevice);
+       input.trigger_mode = MapDeviceInterruptInput::kLevel;
+       const Status status = map(input);
+       const auto entry = output<hv::MapDeviceInterruptOutput>().entry;
+       GUEST_CHECK(entry.data == (1u << 15 | entry.vector()));
+       return status;
+     }},
+    {kMap, "32 messages, from a multiple of 32 on", Status::kSuccess,
+     [] {
+       static_cast<void>(mapped(kPciDevice));
+       const Status status = changed_map([](auto& input) { input.vector_count = 32; });
+       const auto entry = output<hv::MapDeviceInterruptOutput>().entry;
+       GUEST_CHECK(entry.vector() == 0xA0);
+       return status;
+     }},
+    {kMap, "more messages in a row than there are vectors left", Status::kNoResources,
+     [] {
+       for (std::uint32_t first = 0x20; first < 0xE0; first += 32) {
+         Input input = legal();
+         input.entry.data = first;
+         GUEST_CHECK(retarget(input) == Status::kSuccess);
+       }
+       return changed_map([](auto& input) { input.vector_count = 32; });
+     }},
+    {kMap, "a level of a device that writes messages", Status::kInvalidParameter,
+     [] {
+       return changed_map(
+           [](auto& input) { input.trigger_mode = MapDeviceInterruptInput::kLevel; });
+     }},
+    {kMap, "a trigger mode that there is not", Status::kInvalidParameter,
+     [] {
+       MapDeviceInterruptInput input = legal_map(kIoApicDevice);
+       input.trigger_mode = 2;
+       return map(input);
+     }},
+    {kMap, "no vector", Status::kInvalidParameter,
+     [] { return changed_map([](auto& input) { input.vector_count = 0; }); }},
+    {kMap, "three messages", Status::kInvalidParameter,
+     [] { return changed_map([](auto& input) { input.vector_count = 3; }); }},
+    {kMap, "64 messages", Status::kInvalidParameter,
+     [] { return changed_map([](auto& input) { input.vector_count = 64; }); }},
+    {kMap, "two vectors of an IOAPIC", Status::kInvalidParameter,
+     [] {
+       MapDeviceInterruptInput input = legal_map(kIoApicDevice);
+       input.vector_count = 2;
+       return map(input);
+     }},
+    {kMap, "two messages, the second to a vector above 255", Status::kInvalidParameter,
+     [] {
+       return changed_map([](auto& input) {
+         input.vector_count = 2;
+         input.target.vector = 0xFF;
+       });
+     }},
     {kMap, "a flag", Status::kInvalidParameter,
      [] { return changed_map([](auto& input) { input.flags = 1; }); }},
     {kMap, "a word that has to be zero", Status::kInvalidParameter,
@@ -153,6 +205,25 @@ constexpr CallCase kMapCases[] = {
        const Status status = unmap(kPciDevice, first);
        GUEST_CHECK(mapped(kPciDevice).vector() == first.vector());
        return status;
+     }},
+    {kUnmap, "all messages of a device, by the first", Status::kSuccess,
+     [] {
+       MapDeviceInterruptInput input = legal_map();
+       input.vector_count = 4;
+       GUEST_CHECK(map(input) == Status::kSuccess);
+       const auto first = output<hv::MapDeviceInterruptOutput>().entry;
+       const Status status = unmap(kPciDevice, first);
+       GUEST_CHECK(mapped(kPciDevice).vector() == first.vector() + 3);
+       return status;
+     }},
+    {kUnmap, "messages of a device, by the second", Status::kInvalidDeviceId,
+     [] {
+       MapDeviceInterruptInput input = legal_map();
+       input.vector_count = 2;
+       GUEST_CHECK(map(input) == Status::kSuccess);
+       auto entry = output<hv::MapDeviceInterruptOutput>().entry;
+       entry.data += 1ull << 32;
+       return unmap(kPciDevice, entry);
      }},
     {kUnmap, "another device's", Status::kInvalidDeviceId,
      [] { return unmap(kIoApicDevice, mapped(kPciDevice)); }},
