@@ -35,8 +35,7 @@ CallOutcome post_message(CallContext& context) {
     return fail(status);
   }
   const machine::LockGuard guard(context.hypervisor.communication_lock);
-  const auto route =
-      find_route(context.hypervisor, context.caller, input.connection, PortType::kMessage);
+  const auto route = find_route(context.caller, input.connection, PortType::kMessage);
   if (!route) {
     return fail(route.error());
   }

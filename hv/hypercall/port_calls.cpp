@@ -110,7 +110,11 @@ CallOutcome create_port(CallContext& context) {
   }
   const machine::LockGuard communication(context.hypervisor.communication_lock);
   const auto port = (*owner)->ports.create(input.port, (*owner)->id, (*peer)->id, input.info);
-  return fail(port ? Status::kSuccess : port.error());
+  if (!port) {
+    return fail(port.error());
+  }
+  (*port)->owner = *owner;
+  return {};
 }
 
 CallOutcome delete_port(CallContext& context) {

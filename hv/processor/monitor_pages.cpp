@@ -68,6 +68,7 @@ Status create_monitor_port(Hypervisor& hypervisor, Partition& owner, PortId id,
       return created.error();
     }
     port = *created;
+    port->owner = &owner;
   }
   const std::optional<Spn> page = owner.pool.take();
   const Gpa place(info.monitor_gpa());

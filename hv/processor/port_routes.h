@@ -38,8 +38,9 @@ struct Route {
 
 /// From a connection of `sender` to where it leads. Under the communication lock.
 /// kInvalidConnectionId, kInvalidPortId.
-[[nodiscard, gnu::always_inline]] inline std::expected<Route, Status> find_route(
-    Hypervisor& hypervisor, Partition& sender, ConnectionId id, PortType type) {
+[[nodiscard, gnu::always_inline]] inline std::expected<Route, Status> find_route(Partition& sender,
+                                                                                 ConnectionId id,
+                                                                                 PortType type) {
   const Connection* connection =
       static_cast<std::uint32_t>(id) <= kConnectionIdMax ? sender.connections.find(id) : nullptr;
   if (connection == nullptr) {
@@ -49,8 +50,8 @@ struct Route {
   if (port == nullptr || port->info.type != type) {
     return std::unexpected(Status::kInvalidPortId);
   }
-  const Partition* const owner = hypervisor.find_partition(port->partition);
-  if (owner == nullptr || owner->state != PartitionState::kActive) {
+  const Partition* const owner = port->owner;
+  if (owner->state != PartitionState::kActive) {
     return std::unexpected(Status::kInvalidPortId);
   }
   return Route{port, owner};
@@ -60,7 +61,7 @@ struct Route {
 [[nodiscard, gnu::always_inline]] inline Status signal_through(Hypervisor& hypervisor,
                                                                Partition& sender, ConnectionId id,
                                                                std::uint16_t flag) {
-  const auto route = find_route(hypervisor, sender, id, PortType::kEvent);
+  const auto route = find_route(sender, id, PortType::kEvent);
   if (!route) {
     return route.error();
   }

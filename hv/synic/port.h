@@ -17,6 +17,7 @@
 namespace hv {
 
 class Connection;
+class Partition;
 template <class T, class Id>
 class IdIndex;
 
@@ -26,6 +27,8 @@ class Port {
  public:
   PortId id{};
   PartitionId partition{};
+  /// Whose it is, as long as it is: a port ends before its partition.
+  Partition* owner = nullptr;
   /// Only this partition may connect.
   PartitionId connection_partition{};
   PortInfo info;
