@@ -417,6 +417,26 @@ void root_that_unmaps() {
   end(0);
 }
 
+/// INIT takes what was in service at a processor away, and no EOI comes.
+void root_that_restarts_the_second() {
+  if (this_processor() == 1) {
+    second_of_two(take_and_keep);
+  }
+  begin_levels();
+  start_second();
+  machine::spend(1'000'000);
+  program(kSerialPin, map_level(kSerialPin, {kVectorThere, 0, 2}));
+  raise_serial();
+  await_count(kVectorThere, 1, 1);
+  serve_serial();
+  pass_time();
+  GUEST_CHECK(is_unended(kSerialPin));
+  constexpr std::uint64_t kInitToSecond = 1ull << 32 | 0x4500;
+  machine::write_msr(x86::kX2ApicIcr, kInitToSecond);
+  await_end(kSerialPin);
+  end(0);
+}
+
 /// The legacy controller comes with eight vectors in a row, too.
 void root_of_the_messages() {
   begin();
@@ -476,6 +496,10 @@ TEST_CASE("levels end in the order in which the processor can end them", "[hv][d
 TEST_CASE("a level that is unmapped ends, and one that nobody takes holds nothing up",
           "[hv][devices]") {
   expect_pass(root_that_unmaps, 1);
+}
+
+TEST_CASE("a level ends with the processor that it was in service at", "[hv][devices]") {
+  expect_pass(root_that_restarts_the_second, 2);
 }
 
 TEST_CASE("vectors that were mapped at once go to vectors in a row", "[hv][devices]") {
