@@ -29,7 +29,6 @@ constexpr std::uint64_t kTables = 0x70'0000;
 constexpr std::uint64_t kPage = 5;
 constexpr Gpa kEntry{kTables + 3 * machine::kPageSize + kPage * 8};
 constexpr std::uint64_t kPresent = 7;
-constexpr std::uint64_t kHeld = hv::kInterceptSuspendTlbFlushInhibit;
 constexpr std::uint32_t kSecond = 1;
 constexpr std::uint64_t kMaskOfSecond = 1u << kSecond;
 

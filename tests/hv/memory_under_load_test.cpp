@@ -33,7 +33,6 @@ constexpr Gpn kSource{0x9E00};
 constexpr Gpa kTarget{0x41'0000};
 constexpr Gpa kEnd{0x41'0008};
 constexpr Gpa kEnded{0x41'0010};
-constexpr Gpa kShortages{0x41'0018};
 
 /// Processors make their calls from pages of their own.
 class Caller {
