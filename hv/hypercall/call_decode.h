@@ -14,10 +14,12 @@ namespace hv {
 
 enum class RepKind : std::uint8_t { kSimple, kRep };
 enum class FastForm : bool { kRefused, kAllowed };
-enum class VariableHeader : bool { kNone, kAllowed };
+/// How many qwords a variable header may have at most: one for each bank of a VP set, or the mask
+/// of the banks first, where the fixed header ends before it.
+enum class VariableHeader : std::uint8_t { kNone = 0, kBanks = 64, kMaskAndBanks = 65 };
 
-/// One qword for each bank of a VP set.
-inline constexpr std::uint32_t kMaxVariableHeaderQwords = 64;
+inline constexpr auto kMaxVariableHeaderQwords =
+    static_cast<std::uint32_t>(VariableHeader::kMaskAndBanks);
 
 /// What the interface says about a call, its meaning apart.
 struct CallDescription {
@@ -80,9 +82,7 @@ enum class FastOutput : bool { kRefused, kAllowed };
           : (control.rep_count() != 0 || control.rep_start() != 0)) {
     return Failure(DecodeFailure::kInvalidInput);
   }
-  const std::uint32_t most =
-      call.variable_header == VariableHeader::kNone ? 0 : kMaxVariableHeaderQwords;
-  if (control.variable_header_qwords() > most) {
+  if (control.variable_header_qwords() > static_cast<std::uint32_t>(call.variable_header)) {
     return Failure(DecodeFailure::kInvalidInput);
   }
   DecodedCall decoded;

@@ -48,8 +48,9 @@ constexpr CallEntry rep(CallCode code, std::string_view name, std::size_t elemen
   return entry;
 }
 
-constexpr CallEntry with_variable_header(CallEntry entry) {
-  entry.description.variable_header = VariableHeader::kAllowed;
+constexpr CallEntry with_variable_header(CallEntry entry,
+                                         VariableHeader most = VariableHeader::kBanks) {
+  entry.description.variable_header = most;
   return entry;
 }
 
@@ -177,13 +178,15 @@ constexpr CallEntry kCallEntries[] = {
                                                             "GetSystemProperty", kSlow, kNone,
                                                             calls::get_system_property),
     with_variable_header(simple<MapDeviceInterruptInput, MapDeviceInterruptOutput>(
-        CallCode::kMapDeviceInterrupt, "MapDeviceInterrupt", kSlow, kCpu,
-        calls::map_device_interrupt)),
+                             CallCode::kMapDeviceInterrupt, "MapDeviceInterrupt", kSlow, kCpu,
+                             calls::map_device_interrupt),
+                         VariableHeader::kMaskAndBanks),
     simple<UnmapDeviceInterruptInput>(CallCode::kUnmapDeviceInterrupt, "UnmapDeviceInterrupt",
                                       kSlow, kCpu, calls::unmap_device_interrupt),
     with_variable_header(simple<RetargetDeviceInterruptInput>(
-        CallCode::kRetargetDeviceInterrupt, "RetargetDeviceInterrupt", kSlow, kNone,
-        calls::retarget_device_interrupt)),
+                             CallCode::kRetargetDeviceInterrupt, "RetargetDeviceInterrupt", kSlow,
+                             kNone, calls::retarget_device_interrupt),
+                         VariableHeader::kMaskAndBanks),
     simple<EnterSleepStateInput>(CallCode::kEnterSleepState, "EnterSleepState", kFast, kCpu,
                                  calls::enter_sleep_state),
     simple<NotifyPartitionEventInput>(CallCode::kNotifyPartitionEvent, "NotifyPartitionEvent",

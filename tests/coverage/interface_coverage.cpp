@@ -38,7 +38,7 @@ std::string input_forms(const hv::CallDescription& call) {
   if (hv::call_arithmetic::fits_in_registers<std::uint64_t>(input, output)) {
     forms += call.fast == hv::FastForm::kAllowed ? ", fast" : ", XMM fast";
   }
-  if (call.variable_header == hv::VariableHeader::kAllowed) {
+  if (call.variable_header != hv::VariableHeader::kNone) {
     forms += ", variable header";
   }
   return forms;

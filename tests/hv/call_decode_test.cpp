@@ -67,13 +67,22 @@ TEST_CASE("a variable header is only for calls that have one, and has at most 64
           "[hv][hypercall]") {
   CallDescription call = simple(32);
   CHECK_FALSE(hv::decode_call(kSimple.with_variable_header(1), call));
-  call.variable_header = hv::VariableHeader::kAllowed;
+  call.variable_header = hv::VariableHeader::kBanks;
   CHECK(hv::decode_call(kSimple.with_variable_header(0), call));
   const auto most = hv::decode_call(kSimple.with_variable_header(64), call);
   REQUIRE(most);
   CHECK(most->variable_header_bytes == 512);
   CHECK(most->input_size_bytes == 32 + 512);
   CHECK_FALSE(hv::decode_call(kSimple.with_variable_header(65), call));
+}
+
+TEST_CASE("a set whose mask is in the variable header has one qword more", "[hv][hypercall]") {
+  CallDescription call = simple(56);
+  call.variable_header = hv::VariableHeader::kMaskAndBanks;
+  const auto most = hv::decode_call(kSimple.with_variable_header(65), call);
+  REQUIRE(most);
+  CHECK(most->input_size_bytes == 56 + 520);
+  CHECK_FALSE(hv::decode_call(kSimple.with_variable_header(66), call));
 }
 
 TEST_CASE("a fast call may be any whose blocks fit in the registers", "[hv][hypercall]") {
@@ -94,7 +103,7 @@ TEST_CASE("a fast call may be any whose blocks fit in the registers", "[hv][hype
   CHECK(hv::decode_call(kRep.fast().with_reps(4), rep(16, 4, 16)));
   CHECK(failure(kRep.with_reps(5), rep(16, 4, 16)) == DecodeFailure::kInvalidInput);
   CallDescription varying = simple(24);
-  varying.variable_header = hv::VariableHeader::kAllowed;
+  varying.variable_header = hv::VariableHeader::kBanks;
   CHECK(hv::decode_call(kSimple.fast().with_variable_header(11), varying));
   CHECK(failure(kSimple.with_variable_header(12), varying) == DecodeFailure::kInvalidInput);
 }

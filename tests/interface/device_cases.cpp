@@ -64,9 +64,10 @@ MapDeviceInterruptInput legal_map(std::uint64_t device = kPciDevice) {
   input.target = {0x50, 0, 1};
   return input;
 }
-Status map(const MapDeviceInterruptInput& input, std::uint32_t qwords = 0) {
+Status map(const MapDeviceInterruptInput& input, std::uint32_t qwords = 0,
+           std::uint64_t bank_mask = 1) {
   for (std::uint32_t index = 0; index < qwords; ++index) {
-    machine::store_u64(kInputPage + sizeof(input) + index * 8, 1);
+    machine::store_u64(kInputPage + sizeof(input) + index * 8, index == 0 ? bank_mask : 1);
   }
   return call(HypercallControl(kMap).with_variable_header(qwords), input).status();
 }
@@ -109,6 +110,13 @@ constexpr CallCase kMapCases[] = {
        input.target.flags = Target::kProcessorSet;
        input.target.processors = hv::VpSet::kFormatSparse;
        return map(input, 2);
+     }},
+    {kMap, "for a set of 64 banks, which its mask comes before", Status::kSuccess,
+     [] {
+       MapDeviceInterruptInput input = legal_map();
+       input.target.flags = Target::kProcessorSet;
+       input.target.processors = hv::VpSet::kFormatSparse;
+       return map(input, 65, ~0ull);
      }},
     {kMap, "a sparse set that lacks its bank", Status::kInvalidHypercallInput,
      [] {
@@ -268,6 +276,10 @@ constexpr CallCase kCases[] = {
      }},
     {kCode, "a sparse set of processors", Status::kSuccess,
      [] { return retarget(with_set(hv::VpSet::kFormatSparse), 3, 3); }},
+    {kCode, "a set of 64 banks, which its mask comes before", Status::kSuccess,
+     [] { return retarget(with_set(hv::VpSet::kFormatSparse), 65, ~0ull); }},
+    {kCode, "a variable header of more than the mask and 64 banks", Status::kInvalidHypercallInput,
+     [] { return retarget(with_set(hv::VpSet::kFormatSparse), 66, ~0ull); }},
     {kCode, "the set of all processors", Status::kSuccess,
      [] { return retarget(with_set(hv::VpSet::kFormatAll), 1, 0); }},
     {kCode, "a set that there is not", Status::kInvalidParameter,
