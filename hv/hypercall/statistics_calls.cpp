@@ -1,6 +1,8 @@
 // Statistics pages (TLFS HvCallMapStatsPage, HvCallUnmapStatsPage, HvCallMapStatsPage2).
 #include "hv/statistics/statistics_pages.h"
 
+#include <optional>
+
 #include "hv/hypercall/call_arithmetic.h"
 #include "hv/hypercall/call_handlers.h"
 #include "hv/hypercall/call_targets.h"
@@ -15,17 +17,29 @@ struct Named {
   StatisticsView view{};
 };
 
+/// Nothing for an area that does not exist.
+std::optional<StatisticsView> view_of(StatisticsArea area) {
+  switch (area) {
+    case StatisticsArea::kSelf:
+      return StatisticsView::kSelfArea;
+    case StatisticsArea::kParent:
+      return StatisticsView::kParentArea;
+    case StatisticsArea::kInternal:
+      return StatisticsView::kInternalArea;
+  }
+  return std::nullopt;  // a guest chose the number
+}
+
 bool reserved_are_zero(const StatisticsPageInput& input) {
   const StatisticsIdentity& identity = input.identity;
   const bool has_vp = input.type == StatisticsObjectType::kVp;
   const bool has_owner = input.type != StatisticsObjectType::kHypervisor;
   return input.reserved == 0 && identity.flags == 0 && identity.reserved == 0 &&
          (has_vp || identity.vp == VpIndex{0}) &&
-         (has_owner || identity.partition_or_processor == 0) &&
-         (identity.area == StatisticsArea::kSelf || identity.area == StatisticsArea::kParent);
+         (has_owner || identity.partition_or_processor == 0) && view_of(identity.area);
 }
 
-/// A partition may see what it has itself, and what its children have.
+/// A partition may see what it has itself, its parent's area apart, and what its children have.
 std::expected<Partition*, Status> find_owner(const CallContext& context,
                                              const StatisticsIdentity& identity) {
   const PartitionId id{identity.partition_or_processor};
@@ -34,7 +48,7 @@ std::expected<Partition*, Status> find_owner(const CallContext& context,
   if (owner == nullptr) {
     return std::unexpected(Status::kInvalidPartitionId);
   }
-  const bool own = owner == &context.caller && identity.area == StatisticsArea::kSelf;
+  const bool own = owner == &context.caller && identity.area != StatisticsArea::kParent;
   if (!own && owner->parent != &context.caller) {
     return std::unexpected(Status::kAccessDenied);
   }
@@ -48,9 +62,7 @@ std::expected<Partition*, Status> find_owner(const CallContext& context,
 std::expected<Named, Status> find_object(const CallContext& context,
                                          const StatisticsPageInput& input) {
   const StatisticsIdentity& identity = input.identity;
-  Named named{{input.type, {}, 0},
-              identity.area == StatisticsArea::kSelf ? StatisticsView::kSelfArea
-                                                     : StatisticsView::kParentArea};
+  Named named{{input.type, {}, 0}, view_of(identity.area).value_or(StatisticsView::kSelfArea)};
   switch (input.type) {
     case StatisticsObjectType::kHypervisor:
     case StatisticsObjectType::kLogicalProcessor:

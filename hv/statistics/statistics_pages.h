@@ -32,7 +32,13 @@ struct StatisticsObject {
 };
 
 /// By which way a partition sees a page: each has a page of its own.
-enum class StatisticsView : std::uint8_t { kSelfArea, kParentArea, kRetailMsr, kInternalMsr };
+enum class StatisticsView : std::uint8_t {
+  kSelfArea,
+  kParentArea,
+  kInternalArea,
+  kRetailMsr,
+  kInternalMsr,
+};
 
 struct StatisticsMapping {
   StatisticsMapping* next = nullptr;

@@ -154,8 +154,28 @@ constexpr CallCase kCases[] = {
        page.identity.reserved = 1;
        return map_page(page);
      }},
-    {CallCode::kMapStatsPage, "the internal area", Status::kInvalidParameter,
-     [] { return map_page(vp_page(make_child().id, 0, StatisticsArea::kInternal)); }},
+    {CallCode::kMapStatsPage,
+     "the internal areas, of a child and the root's own, beside the others", Status::kSuccess,
+     [] {
+       const Child child = make_child();
+       const Gpn self = mapped(vp_page(child.id));
+       const Gpn internal = mapped(vp_page(child.id, 0, StatisticsArea::kInternal));
+       GUEST_CHECK(self != internal);
+       child_maker::start(child, 0);
+       await(internal, hv::VpCounter::kLogicalProcessorDispatches, 1);
+       const Gpn own = mapped(partition_page(kSelf, StatisticsArea::kInternal));
+       GUEST_CHECK(counter(own, hv::PartitionCounter::kVirtualProcessors) == 1);
+       GUEST_CHECK(unmap_page(vp_page(child.id, 0, StatisticsArea::kInternal)) == Status::kSuccess);
+       return unmap_page(vp_page(child.id));
+     }},
+    {CallCode::kMapStatsPage, "an area that does not exist", Status::kInvalidParameter,
+     [] { return map_page(vp_page(make_child().id, 0, StatisticsArea{3})); }},
+    {CallCode::kUnmapStatsPage, "the internal area, where only the own is mapped",
+     Status::kOperationDenied,
+     [] {
+       static_cast<void>(mapped(vp_page(kSelf)));
+       return unmap_page(vp_page(kSelf, 0, StatisticsArea::kInternal));
+     }},
     {CallCode::kMapStatsPage, "a finalized partition", Status::kInvalidPartitionState,
      [] { return map_page(partition_page(finalized())); }},
     {CallCode::kMapStatsPage, "in registers, where the root's answer has no place",
