@@ -35,6 +35,8 @@ constexpr std::uint32_t kAvx = 1u << 28;
 constexpr std::uint32_t kF16c = 1u << 29;
 constexpr std::uint32_t kHiddenEcx =
     kMonitor | kVmx | kSmx | kPdcm | kPcid | kTscDeadline | kOsXsave;
+/// Leaf 6 EAX: a local APIC's timer that no power state stops.
+constexpr std::uint32_t kAlwaysRunningApicTimer = 1u << 2;
 /// What computes with the upper halves of YMM registers.
 constexpr std::uint32_t kNeedsAvxEcx = kFma | kAvx | kF16c;
 constexpr std::uint32_t kMachineCheckException = 1u << 7;
@@ -135,6 +137,8 @@ CpuidResult leaf_1(const CpuidSubject& subject, CpuidResult result) {
   result.ebx =
       (result.ebx & 0xFF00) | (subject.apic_id << 24) | (std::bit_ceil(in_package) & 0xFF) << 16;
   result.ecx = (result.ecx & ~kHiddenEcx) | (subject.may_be_x2apic ? kX2Apic : 0);
+  // The local APIC is the hypervisor's, with all that its timer can do, whatever the processor's.
+  result.ecx |= subject.has_apic ? kTscDeadline : 0;
   result.edx &= subject.has_apic ? ~0u : ~kApic;
   result.ecx = is_enlightened(subject) ? (result.ecx | kCpuidHypervisorPresent)
                                        : (result.ecx & ~kCpuidHypervisorPresent);
@@ -216,8 +220,9 @@ CpuidResult visible_cpuid(const CpuidSubject& subject, std::uint32_t leaf, std::
       return result;
     case 0x7:
       return subleaf == 0 ? leaf_7(subject, result) : CpuidResult{};
+    case 0x6:  // thermal and power management
+      return {subject.has_apic ? kAlwaysRunningApicTimer : 0, 0, 0, 0};
     case 0x5:   // MONITOR and MWAIT
-    case 0x6:   // thermal and power management
     case 0xA:   // performance monitoring
     case 0xF:   // resource monitoring
     case 0x10:  // resource allocation

@@ -66,6 +66,7 @@ constexpr FeatureBit kBits[] = {
     {Feature::kRdtscp, kExtended, 0, kEdx, 27},
     {Feature::k3dNowExtended, kExtended, 0, kEdx, 30},
     {Feature::k3dNow, kExtended, 0, kEdx, 31},
+    {Feature::kTscDeadlineTimer, 1, 0, kEcx, 24},
     {Feature::kTscInvariant, 0x8000'0007, 0, kEdx, 8},
 };
 

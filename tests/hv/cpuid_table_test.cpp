@@ -54,6 +54,23 @@ TEST_CASE("leaf 1 shows the hypervisor and hides what is not virtualized", "[hv]
   CHECK(((one.ebx >> 16) & 0xFF) == 4);
 }
 
+TEST_CASE("a local APIC's timer has deadlines and never stops, whatever the processor's does",
+          "[hv][cpuid]") {
+  constexpr std::uint32_t kDeadline = 1u << 24;
+  constexpr std::uint32_t kAlwaysRunning = 1u << 2;
+  hv::CpuidSubject subject = child();
+  CHECK((hv::guest_cpuid(subject, 1, 0, {}).ecx & kDeadline) != 0);
+  CHECK(hv::guest_cpuid(subject, 6, 0, {~0u, ~0u, ~0u, ~0u}).eax == kAlwaysRunning);
+  hv::ProcessorFeatureBanks hidden;
+  hidden.add(hv::ProcessorFeature::kTscDeadlineTimer);
+  subject.disabled_features = &hidden;
+  CHECK((hv::guest_cpuid(subject, 1, 0, {}).ecx & kDeadline) == 0);
+  subject.disabled_features = nullptr;
+  subject.has_apic = false;
+  CHECK((hv::guest_cpuid(subject, 1, 0, {0, 0, ~0u, 0}).ecx & kDeadline) == 0);
+  CHECK(hv::guest_cpuid(subject, 6, 0, {}).eax == 0);
+}
+
 TEST_CASE("XSAVE and what needs it are shown as far as there are components", "[hv][cpuid]") {
   constexpr std::uint32_t kXsave = 1u << 26;
   constexpr std::uint32_t kOsXsave = 1u << 27;

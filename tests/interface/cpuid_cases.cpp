@@ -133,6 +133,14 @@ constexpr LeafCase kLeaves[] = {
      [] { GUEST_CHECK(is_empty(0x4000'0082)); }, Caller::kChild},
     {kOne, "that there is a hypervisor",
      [] { GUEST_CHECK((cpuid(kOne, 0).ecx & hv::kCpuidHypervisorPresent) != 0); }, Caller::kChild},
+    {kOne, "a local APIC timer with deadlines",
+     [] { GUEST_CHECK((cpuid(kOne, 0).ecx & 1u << 24) != 0); }, Caller::kChild},
+    {6, "a local APIC timer that never stops, and no power management",
+     [] {
+       const machine::CpuidResult leaf = cpuid(6, 0);
+       GUEST_CHECK(leaf.eax == 4 && leaf.ebx == 0 && leaf.ecx == 0 && leaf.edx == 0);
+     },
+     Caller::kChild},
     {kOne, "how many processors there are besides",
      [] { GUEST_CHECK((cpuid(kOne, 0).ebx >> 16 & 0xFF) == 4); }, Caller::kChild,
      add_two_processors},
