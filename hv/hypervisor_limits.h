@@ -35,6 +35,7 @@ inline constexpr std::uint64_t kGuestPrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kAccessFrequencyRegs) |
     static_cast<std::uint64_t>(Privilege::kPostMessages) |
     static_cast<std::uint64_t>(Privilege::kSignalEvents) |
+    static_cast<std::uint64_t>(Privilege::kExtendedGvaRanges) |
     static_cast<std::uint64_t>(Privilege::kFastHypercallOutput) |
     static_cast<std::uint64_t>(Privilege::kStartVirtualProcessor);
 

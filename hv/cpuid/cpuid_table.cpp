@@ -76,7 +76,7 @@ CpuidResult features(const CpuidSubject& subject) {
   result.ebx = static_cast<std::uint32_t>(subject.privileges.bits() >> 32);
   result.edx = FeaturesEdx::kSintPolling | FeaturesEdx::kGuestCrashMsrs |
                FeaturesEdx::kXmmHypercallInput | FeaturesEdx::kHypercallMsrLock;
-  if ((subject.synthetic_features & SyntheticFeatures::kExtendedGvaRanges) != 0) {
+  if (subject.privileges.has(Privilege::kExtendedGvaRanges)) {
     result.edx |= FeaturesEdx::kExtendedGvaRanges;
   }
   if (subject.privileges.has(Privilege::kFastHypercallOutput)) {
@@ -107,6 +107,7 @@ CpuidResult recommendations(const CpuidSubject& subject) {
       {SyntheticFeatures::kFlushCalls, Recommendations::kRemoteFlushCall},
       {SyntheticFeatures::kClusterIpi, Recommendations::kSyntheticClusterIpi},
       {SyntheticFeatures::kExtendedProcessorMasks, Recommendations::kExProcessorMasks},
+      {SyntheticFeatures::kMmioCalls, Recommendations::kMmioCalls},
   };
   CpuidResult result;
   result.eax = Recommendations::kRelaxedTiming | Recommendations::kAutoEoiDeprecated;

@@ -21,6 +21,11 @@ bool are_legal(std::uint64_t flags, bool list) {
   return (flags & ~FlushFlags::kMask) == 0 && (flags & refused) == 0;
 }
 
+bool may_use(const Partition& caller, std::uint64_t flags, bool list) {
+  return !list || (flags & FlushFlags::kExtendedRanges) == 0 ||
+         caller.privileges.has(Privilege::kExtendedGvaRanges);
+}
+
 /// If the parent of one of them holds a translation, the caller waits until it does not: true. Who
 /// lets the translation go holds the communication lock, too, when it looks for those that wait.
 bool waits_for_translation(CallContext& context, std::uint64_t vps) {
@@ -43,6 +48,9 @@ bool waits_for_translation(CallContext& context, std::uint64_t vps) {
 
 /// `vps`: a bit for each VP index.
 CallOutcome flush(CallContext& context, std::uint64_t flags, bool list, std::uint64_t vps) {
+  if (!may_use(context.caller, flags, list)) {
+    return fail(Status::kAccessDenied);
+  }
   if (!are_legal(flags, list)) {
     return fail(Status::kInvalidParameter);
   }

@@ -49,8 +49,10 @@ constexpr FeaturePrivilege kFeaturePrivileges[] = {
     {SyntheticFeatures::kReferenceTsc, Privilege::kAccessPartitionReferenceTsc},
     {SyntheticFeatures::kGuestIdle, Privilege::kAccessGuestIdleReg},
     {SyntheticFeatures::kFrequencyMsrs, Privilege::kAccessFrequencyRegs},
+    {SyntheticFeatures::kExtendedGvaRanges, Privilege::kExtendedGvaRanges},
     {SyntheticFeatures::kFastHypercallOutput, Privilege::kFastHypercallOutput},
     {SyntheticFeatures::kStartVirtualProcessor, Privilege::kStartVirtualProcessor},
+    {SyntheticFeatures::kVpRegisters, Privilege::kAccessVpRegisters},
 };
 
 std::uint64_t read_privileges(const Access& access) { return access.partition.privileges.bits(); }
@@ -64,8 +66,14 @@ Status write_privileges(const Access& access, std::uint64_t value) {
   return Status::kSuccess;
 }
 
+/// The features that are privileges are those that the partition has, whichever property gave them.
 std::uint64_t read_synthetic_features(const Access& access) {
-  return access.partition.properties.synthetic_features;
+  std::uint64_t features = access.partition.properties.synthetic_features;
+  for (const FeaturePrivilege& pair : kFeaturePrivileges) {
+    const bool has = access.partition.privileges.has(pair.privilege);
+    features = has ? (features | pair.feature) : (features & ~pair.feature);
+  }
+  return features;
 }
 
 /// The features that are privileges become the partition's; other privileges stay.

@@ -64,6 +64,7 @@ struct Recommendations {
   static constexpr std::uint32_t kExProcessorMasks = 1u << 11;
   static constexpr std::uint32_t kNested = 1u << 12;
   static constexpr std::uint32_t kEnlightenedVmcs = 1u << 14;
+  static constexpr std::uint32_t kMmioCalls = 1u << 21;
 };
 
 /// Leaf 0x40000006 EAX.

@@ -34,6 +34,7 @@ enum class Privilege : std::uint64_t {
   kDebugging = 1ull << 43,
   kCpuManagement = 1ull << 44,
   kConfigureProfiler = 1ull << 45,
+  kExtendedGvaRanges = 1ull << 47,
   kAccessVsm = 1ull << 48,
   kAccessVpRegisters = 1ull << 49,
   kFastHypercallOutput = 1ull << 51,

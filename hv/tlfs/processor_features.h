@@ -113,6 +113,7 @@ struct SyntheticFeatures {
   static constexpr std::uint64_t kClusterIpi = 1ull << 26;
   static constexpr std::uint64_t kLongSpinWait = 1ull << 27;
   static constexpr std::uint64_t kVpRegisters = 1ull << 38;
+  static constexpr std::uint64_t kMmioCalls = 1ull << 43;
   /// What a parent may name, whether this hypervisor has it or not: a guest sees in CPUID what it
   /// really has. All but the enlightened VMCS (32), which is nested virtualization's.
   static constexpr std::uint64_t kKnown = 0x0000'087E'FF54'8FFF;

@@ -31,6 +31,7 @@ constexpr hv::PrivilegeMask kChildPrivileges =
         .with(hv::Privilege::kAccessFrequencyRegs)
         .with(hv::Privilege::kPostMessages)
         .with(hv::Privilege::kSignalEvents)
+        .with(hv::Privilege::kExtendedGvaRanges)
         .with(hv::Privilege::kStartVirtualProcessor);
 
 std::optional<ChildPartition::Failure> failed(std::string_view what, hv::Status status) {

@@ -76,6 +76,20 @@ constexpr LeafCase kLeaves[] = {
        GUEST_CHECK((leaf.edx & hv::FeaturesEdx::kFrequencyMsrs) == 0);
      },
      Caller::kChild, nullptr, without<hv::Privilege::kAccessFrequencyRegs>},
+    {hv::kCpuidFeatures, "what goes with no privilege or with one, bit by bit",
+     [] {
+       const std::uint32_t edx = cpuid(hv::kCpuidFeatures, 0).edx;
+       GUEST_CHECK((edx & 1u << 14) != 0);  // extended ranges of flush lists
+       GUEST_CHECK((edx & 1u << 17) != 0);  // SINTs that are polled
+       GUEST_CHECK((edx & 1u << 18) != 0);  // a lock of the hypercall register
+     },
+     Caller::kChild},
+    {hv::kCpuidFeatures, "no extended ranges without the privilege",
+     [] {
+       const machine::CpuidResult leaf = cpuid(hv::kCpuidFeatures, 0);
+       GUEST_CHECK((leaf.ebx & 1u << 15) == 0 && (leaf.edx & 1u << 14) == 0);
+     },
+     Caller::kChild, nullptr, without<hv::Privilege::kExtendedGvaRanges>},
     {hv::kCpuidFeatures, "direct timers, unless the parent hides them",
      [] {
        GUEST_CHECK((cpuid(hv::kCpuidFeatures, 0).edx & hv::FeaturesEdx::kDirectSyntheticTimers) ==
@@ -90,6 +104,7 @@ constexpr LeafCase kLeaves[] = {
        GUEST_CHECK((leaf.eax & hv::Recommendations::kSyntheticClusterIpi) != 0);
        GUEST_CHECK((leaf.eax & hv::Recommendations::kExProcessorMasks) != 0);
        GUEST_CHECK((leaf.eax & hv::Recommendations::kNested) == 0);
+       GUEST_CHECK((leaf.eax & 1u << 21) != 0);  // accesses to devices by hypercall
        GUEST_CHECK(leaf.ecx == (cpuid(0x8000'0008, 0).eax & 0xFF));
      },
      Caller::kChild},
@@ -98,6 +113,7 @@ constexpr LeafCase kLeaves[] = {
        const machine::CpuidResult leaf = cpuid(hv::kCpuidRecommendations, 0);
        GUEST_CHECK((leaf.eax & hv::Recommendations::kRemoteFlushCall) == 0);
        GUEST_CHECK((leaf.eax & hv::Recommendations::kSyntheticClusterIpi) == 0);
+       GUEST_CHECK((leaf.eax & 1u << 21) == 0);
        GUEST_CHECK(leaf.ebx == ~0u);
      },
      Caller::kChild, nullptr,

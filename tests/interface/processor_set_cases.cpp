@@ -6,6 +6,7 @@
 #include "machine/x86.h"
 #include "tests/hv/test_kernel.h"
 #include "tests/interface/case_tables.h"
+#include "tests/interface/msr_steps.h"
 
 namespace interface_test {
 namespace {
@@ -125,6 +126,13 @@ constexpr CallCase kFlushCases[] = {
      [] { return flush_list(0, 0x1234'5007); }},
     {CallCode::kFlushVirtualAddressList, "large pages, in extended ranges", Status::kSuccess,
      [] { return flush_list(FlushFlags::kExtendedRanges, 0x1234'5807); }},
+    {CallCode::kFlushVirtualAddressList, "extended ranges, without the privilege",
+     Status::kAccessDenied,
+     [] {
+       begin();
+       return flush_list(FlushFlags::kExtendedRanges, 0x1234'5807);
+     },
+     Caller::kChild, nullptr, nullptr, without<hv::Privilege::kExtendedGvaRanges>},
     {CallCode::kFlushVirtualAddressList, "an address that is none", Status::kSuccess,
      [] { return flush_list(0, 0x8000'0000'0000'0000); }},
     {CallCode::kFlushVirtualAddressList, "non-global entries alone", Status::kInvalidParameter,

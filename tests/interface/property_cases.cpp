@@ -232,6 +232,22 @@ constexpr CallCase kSetCases[] = {
        GUEST_CHECK((privileges & static_cast<std::uint64_t>(hv::Privilege::kPostMessages)) != 0);
        return status;
      }},
+    {kSet, "synthetic features: VP registers and extended ranges are privileges, too", kFine,
+     [] {
+       constexpr std::uint64_t kVpRegisters = 1ull << 38;
+       constexpr std::uint64_t kExtendedRanges = 1ull << 15;
+       constexpr std::uint64_t kPrivileges = 1ull << 49 | 1ull << 47;
+       const PartitionId id = created_partition();
+       GUEST_CHECK((property_of(id, Property::kSyntheticProcessorFeatures) & kVpRegisters) == 0);
+       const Status status = set_property(id, Property::kSyntheticProcessorFeatures,
+                                          kVpRegisters | kExtendedRanges | 3);
+       GUEST_CHECK((property_of(id, Property::kPrivilegeFlags) & kPrivileges) == kPrivileges);
+       GUEST_CHECK(property_of(id, Property::kSyntheticProcessorFeatures) ==
+                   (kVpRegisters | kExtendedRanges | 3));
+       GUEST_CHECK(set_property(id, Property::kPrivilegeFlags, 1ull << 6) == kFine);
+       GUEST_CHECK(property_of(id, Property::kSyntheticProcessorFeatures) == (1ull << 8 | 3));
+       return status;
+     }},
     {kSet, "a synthetic feature that does not exist", kRange,
      [] { return refuses_early(Property::kSyntheticProcessorFeatures, 1ull << 60); }},
     {kSet, "fewer physical address bits: the GPA space ends there", kFine,
