@@ -18,8 +18,8 @@ inline constexpr std::uint32_t kMaxVirtualProcessors = 64;
 /// A root VP's share of a processor against the 100 of a child's.
 inline constexpr std::uint32_t kRootWeight = 1000;
 
-/// What a child may do if its parent does not say otherwise (TLFS "Partition Privilege Flags",
-/// less what this hypervisor does not have): its own registers, messages, events.
+/// What a guest needs that knows the interface (TLFS "Partition Privilege Flags", less what this
+/// hypervisor does not have): its own registers, messages, events.
 inline constexpr std::uint64_t kGuestPrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kAccessVpRunTimeReg) |
     static_cast<std::uint64_t>(Privilege::kAccessPartitionReferenceCounter) |
@@ -38,6 +38,12 @@ inline constexpr std::uint64_t kGuestPrivilegeBits =
     static_cast<std::uint64_t>(Privilege::kExtendedGvaRanges) |
     static_cast<std::uint64_t>(Privilege::kFastHypercallOutput) |
     static_cast<std::uint64_t>(Privilege::kStartVirtualProcessor);
+
+/// What a child has until its parent says otherwise (TLFS "Partition Privilege Flags", defaults).
+inline constexpr std::uint64_t kDefaultPrivilegeBits =
+    kGuestPrivilegeBits & ~(static_cast<std::uint64_t>(Privilege::kAccessPartitionReferenceTsc) |
+                            static_cast<std::uint64_t>(Privilege::kPostMessages) |
+                            static_cast<std::uint64_t>(Privilege::kSignalEvents));
 
 /// What a parent may give a child.
 inline constexpr std::uint64_t kGrantablePrivilegeBits =

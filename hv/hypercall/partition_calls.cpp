@@ -84,7 +84,7 @@ CallOutcome create_partition(CallContext& context) {
     parent.pool.give(*page);
     return fail(Status::kNoResources);
   }
-  child->privileges = PrivilegeMask(kGuestPrivilegeBits);
+  child->privileges = PrivilegeMask(kDefaultPrivilegeBits);
   child->creation_flags = input.flags;
   child->properties = first_properties(input);
   add_child(parent, *child);

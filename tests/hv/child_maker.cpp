@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hv/hypervisor_limits.h"
 #include "machine/guest.h"
 #include "machine/machine.h"
 #include "tests/hv/start_context.h"
@@ -88,6 +89,10 @@ Child make(const char* module_name, std::uint32_t vp_count, EarlyStep early,
   child.id = output<hv::PartitionIdOutput>().partition;
   const auto deposit = [&](std::uint64_t) { return hv::DepositMemoryInput{child.id}; };
   call_with_pages(CallCode::kDepositMemory, deposit, kDepositBase.page(), kDepositedPages);
+  const hv::SetPartitionPropertyInput privileges{child.id, hv::PartitionProperty::kPrivilegeFlags,
+                                                 0, hv::kGuestPrivilegeBits};
+  GUEST_CHECK(call(HypercallControl(CallCode::kSetPartitionProperty), privileges).status() ==
+              Status::kSuccess);
   if (early != nullptr) {
     early(child.id);
   }
