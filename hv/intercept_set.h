@@ -1,84 +1,90 @@
 // What a parent wants to hear of in a child (TLFS HvCallInstallIntercept): ports, MSRs, CPUID
-// leaves, exceptions. Lists of fixed size, so that installing one needs no memory.
+// leaves. What needs more room than lies here takes pages of the child's pool, so that a deposit is
+// all that one more intercept can need.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "hv/memory/page_pool.h"
+#include "hv/memory/record_pages.h"
+#include "hv/tlfs/status.h"
+#include "machine/address.h"
+
 namespace hv {
 
-struct PortRange {
-  std::uint16_t first = 0;
-  std::uint16_t last = 0;
-  friend constexpr bool operator==(const PortRange&, const PortRange&) = default;
-};
-
-/// A set of at most Capacity values.
-template <class Value, std::size_t Capacity>
-class FixedSet {
+/// A set of I/O ports: a bit for each, in a page for each half of them that has any.
+class PortSet {
  public:
-  [[nodiscard]] constexpr bool contains(const Value& value) const {
-    return std::find(begin(), end(), value) != end();
-  }
-  /// False if it is full. Adding what is there already succeeds.
-  [[nodiscard]] constexpr bool add(const Value& value) {
-    if (contains(value)) {
-      return true;
-    }
-    if (size_ == Capacity) {
-      return false;
-    }
-    values_[size_++] = value;
-    return true;
-  }
-  constexpr void remove(const Value& value) {
-    for (std::size_t index = 0; index < size_; ++index) {
-      if (values_[index] == value) {
-        values_[index] = values_[--size_];
-        return;
-      }
-    }
-  }
-  /// Whether add() would succeed.
-  [[nodiscard]] constexpr bool has_room_for(const Value& value) const {
-    return size_ < Capacity || contains(value);
-  }
-  [[nodiscard]] constexpr const Value* begin() const { return values_.data(); }
-  [[nodiscard]] constexpr const Value* end() const { return values_.data() + size_; }
+  explicit PortSet(PagePool& pool) : pool_(&pool) {}
+  PortSet(const PortSet&) = delete;
+  PortSet& operator=(const PortSet&) = delete;
+
+  /// Whether one of the ports from `first` to `last` is in it.
+  [[nodiscard]] bool has_any(std::uint32_t first, std::uint32_t last) const;
+  /// kInsufficientMemory, with nothing changed: the pool has no page for them.
+  [[nodiscard]] Status add(std::uint16_t first, std::uint16_t last);
+  /// Ports that are not in it count for nothing.
+  void remove(std::uint16_t first, std::uint16_t last);
+  void destroy();
 
  private:
-  std::array<Value, Capacity> values_{};
-  std::size_t size_ = 0;
+  static constexpr std::uint32_t kPortsPerPage = 8 * machine::kPageSize;
+  static constexpr std::size_t kWords = machine::kPageSize / sizeof(std::uint64_t);
+  using Page = std::array<std::uint64_t, kWords>;
+
+  void give(std::size_t half);
+
+  PagePool* pool_;
+  std::array<Page*, 2> pages_{};
+  std::array<machine::Spn, 2> places_{};
 };
 
-class InterceptSet {
+/// Numbers of MSRs or of leaves, with the accesses that are wanted of each.
+class NumberSet {
  public:
-  static constexpr std::size_t kMaxPortRanges = 48;
-  static constexpr std::size_t kMaxMsrs = 16;
-  static constexpr std::size_t kMaxLeaves = 16;
+  explicit NumberSet(PagePool& pool) : records_(pool) {}
+  NumberSet(const NumberSet&) = delete;
+  NumberSet& operator=(const NumberSet&) = delete;
+
+  /// 0 for a number that is not in it.
+  [[nodiscard]] std::uint32_t access_of(std::uint32_t number) const;
+  /// With 0, takes the number out. kInsufficientMemory: the pool has no page for one more.
+  [[nodiscard]] Status set(std::uint32_t number, std::uint32_t access);
+  void destroy();
+
+ private:
+  struct Record {
+    Record* next = nullptr;
+    std::uint32_t number = 0;
+    std::uint32_t access = 0;
+  };
+  static constexpr std::size_t kOwnRecords = 8;
+
+  RecordPages<Record, kOwnRecords> records_;
+  Record* first_ = nullptr;
+};
+
+struct InterceptSet {
+  explicit InterceptSet(PagePool& pool) : ports(pool), msrs(pool), leaves(pool) {}
 
   [[nodiscard]] bool wants_port(std::uint16_t first, std::uint8_t size_bytes) const {
-    const std::uint32_t last = first + size_bytes - 1u;
-    return std::any_of(ports.begin(), ports.end(), [&](const PortRange& range) {
-      return first <= range.last && range.first <= last;
-    });
+    return ports.has_any(first, first + size_bytes - 1u);
   }
-  [[nodiscard]] bool wants_msr(std::uint32_t msr, bool write) const {
-    return unknown_msrs || (write ? written_msrs : read_msrs).contains(msr);
-  }
+  [[nodiscard]] bool wants_msr(std::uint32_t msr, bool write) const;
   [[nodiscard]] bool wants_cpuid(std::uint32_t leaf) const {
-    return all_leaves || leaves.contains(leaf);
+    return all_leaves || leaves.access_of(leaf) != 0;
   }
+  /// Returns all pages to the pool; nothing is wanted any more.
+  void destroy();
 
-  FixedSet<PortRange, kMaxPortRanges> ports;
+  PortSet ports;
+  NumberSet msrs;
+  NumberSet leaves;
   /// All MSRs that the hypervisor does not virtualize.
   bool unknown_msrs = false;
-  FixedSet<std::uint32_t, kMaxMsrs> read_msrs;
-  FixedSet<std::uint32_t, kMaxMsrs> written_msrs;
   bool all_leaves = false;
-  FixedSet<std::uint32_t, kMaxLeaves> leaves;
 };
 
 }  // namespace hv

@@ -77,7 +77,8 @@ class Partition {
   // --- Under the GPA space lock ----------------------------------------------
   machine::SpinLock space_lock{kGpaSpaceRank};
   std::optional<GpaSpace> space;
-  InterceptSet intercepts;
+  /// Changed under the management lock, too: the pool is.
+  InterceptSet intercepts{pool};
 
   // --- Words of their own ----------------------------------------------------
   /// Exceptions that the parent wants to hear of, by vector; and what else, by InterceptType.

@@ -236,6 +236,7 @@ void take_partition_apart(Hypervisor& hypervisor, Partition& partition) {
   const machine::LockGuard guard(partition.space_lock);
   partition.space->destroy();
   partition.space.reset();
+  partition.intercepts.destroy();
   partition.pool.give(partition.reference_tsc_page);
 }
 

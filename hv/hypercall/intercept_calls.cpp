@@ -14,40 +14,23 @@
 namespace hv::calls {
 namespace {
 
-/// Adds or removes one member; kInsufficientMemory when the set is full.
-template <class Set, class Value>
-Status change(Set& set, const Value& value, bool install) {
-  if (!install) {
-    set.remove(value);
-    return Status::kSuccess;
-  }
-  return set.add(value) ? Status::kSuccess : Status::kInsufficientMemory;
-}
-
-Status change_ports(InterceptSet& intercepts, std::uint64_t first, std::uint64_t last,
-                    bool install) {
+Status change_ports(PortSet& ports, std::uint64_t first, std::uint64_t last, bool install) {
   if (first > 0xFFFF || last > 0xFFFF || first > last) {
     return Status::kInvalidParameter;
   }
-  const PortRange range{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
-  return change(intercepts.ports, range, install);
+  const auto first_port = static_cast<std::uint16_t>(first);
+  const auto last_port = static_cast<std::uint16_t>(last);
+  if (install) {
+    return ports.add(first_port, last_port);
+  }
+  ports.remove(first_port, last_port);
+  return Status::kSuccess;
 }
 
-/// Reads, writes or both; without any, both end.
-Status change_msr(InterceptSet& intercepts, std::uint64_t msr, std::uint32_t access) {
-  if ((msr >> 32) != 0) {
-    return Status::kInvalidParameter;
-  }
-  const auto number = static_cast<std::uint32_t>(msr);
-  const bool reads = (access & kInterceptAccessRead) != 0;
-  const bool writes = (access & kInterceptAccessWrite) != 0;
-  if ((reads && !intercepts.read_msrs.has_room_for(number)) ||
-      (writes && !intercepts.written_msrs.has_room_for(number))) {
-    return Status::kInsufficientMemory;
-  }
-  (void)change(intercepts.read_msrs, number, reads);
-  (void)change(intercepts.written_msrs, number, writes);
-  return Status::kSuccess;
+/// With the accesses that are wanted; without any, all end.
+Status change_number(NumberSet& numbers, std::uint64_t number, std::uint32_t access) {
+  return (number >> 32) == 0 ? numbers.set(static_cast<std::uint32_t>(number), access)
+                             : Status::kInvalidParameter;
 }
 
 void change_bit(machine::Shared<std::uint64_t>& word, std::uint64_t number, bool install) {
@@ -111,15 +94,14 @@ Status change_intercepts(Partition& target, const InstallInterceptInput& input) 
   const bool install = input.access_mask != kInterceptAccessNone;
   switch (input.type) {
     case InterceptType::kX64IoPort:
-      return change_ports(intercepts, input.parameter, input.parameter, install);
+      return change_ports(intercepts.ports, input.parameter, input.parameter, install);
     case InterceptType::kX64IoPortRange:
-      return change_ports(intercepts, input.parameter & 0xFFFF, input.parameter >> 16, install);
+      return change_ports(intercepts.ports, input.parameter & 0xFFFF, input.parameter >> 16,
+                          install);
     case InterceptType::kX64MsrIndex:
-      return change_msr(intercepts, input.parameter, input.access_mask);
+      return change_number(intercepts.msrs, input.parameter, input.access_mask);
     case InterceptType::kX64Cpuid:
-      return (input.parameter >> 32) == 0
-                 ? change(intercepts.leaves, static_cast<std::uint32_t>(input.parameter), install)
-                 : Status::kInvalidParameter;
+      return change_number(intercepts.leaves, input.parameter, input.access_mask);
     case InterceptType::kException:
       return change_exception(target, input.parameter, install);
     default:

@@ -119,7 +119,8 @@ void child_with_ports() {
 
 void root_with_ports() {
   const Child child = begin_root();
-  install(child, InterceptType::kX64IoPortRange, kReadWrite, 0x80 | (0x82u << 16));
+  install(child, InterceptType::kX64IoPortRange, kReadWrite, 0x80 | (0x90u << 16));
+  install(child, InterceptType::kX64IoPort, hv::kInterceptAccessNone, 0x90);  // out of the range
   child_maker::start(child, 0);
   const auto out = take<hv::IoPortIntercept>(child, MessageType::kX64IoPortIntercept);
   require_kernel_mode(out.header);

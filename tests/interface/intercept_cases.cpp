@@ -5,6 +5,7 @@
 
 #include "tests/hv/test_kernel.h"
 #include "tests/interface/case_tables.h"
+#include "tests/interface/memory_steps.h"
 
 namespace interface_test {
 namespace {
@@ -16,6 +17,8 @@ using hv::InterceptType;
 using hv::PartitionId;
 using hv::Status;
 using hv::VpIndex;
+using memory::deposit;
+using memory::drain;
 
 constexpr std::uint32_t kRead = hv::kInterceptAccessRead;
 constexpr std::uint32_t kWrite = hv::kInterceptAccessWrite;
@@ -41,6 +44,17 @@ PartitionId inactive() {
       call(HypercallControl(CallCode::kCreatePartition), hv::CreatePartitionInput{}).status() ==
       Status::kSuccess);
   return output<hv::PartitionIdOutput>().partition;
+}
+
+/// Of a child whose pool is dry.
+Status too_many(InterceptType type, std::uint32_t mask) {
+  const PartitionId id = make_child().id;
+  drain(id);
+  Status status = Status::kSuccess;
+  for (std::uint64_t number = 0; status == Status::kSuccess && number < 1000; ++number) {
+    status = install(id, type, mask, number);
+  }
+  return status;
 }
 
 hv::InterceptResultInput leaf_answer(PartitionId id, VpIndex vp = VpIndex{0}) {
@@ -138,16 +152,41 @@ constexpr CallCase kInstallCases[] = {
      [] { return install(InterceptType::kException, kExecute, 2); }},
     {CallCode::kInstallIntercept, "a parameter where there is none", Status::kInvalidParameter,
      [] { return install(InterceptType::kHypercall, kExecute, 1); }},
-    {CallCode::kInstallIntercept, "more CPUID leaves than there is room for",
-     Status::kInsufficientMemory,
+    {CallCode::kInstallIntercept, "every other of a thousand ports, and MSRs and leaves as many",
+     Status::kSuccess,
      [] {
        const PartitionId id = make_child().id;
        Status status = Status::kSuccess;
-       for (std::uint64_t leaf = 0; status == Status::kSuccess && leaf < 1000; ++leaf) {
-         status = install(id, InterceptType::kX64Cpuid, kExecute, leaf);
+       for (std::uint64_t number = 0; status == Status::kSuccess && number < 500; ++number) {
+         GUEST_CHECK(install(id, InterceptType::kX64IoPort, kRead | kWrite, 0x7E00 + 2 * number) ==
+                     Status::kSuccess);
+         GUEST_CHECK(install(id, InterceptType::kX64Cpuid, kExecute, number) == Status::kSuccess);
+         status = install(id, InterceptType::kX64MsrIndex, kRead, number);
        }
        return status;
      }},
+    {CallCode::kInstallIntercept, "a page after there was none for it", Status::kSuccess,
+     [] {
+       const PartitionId id = make_child().id;
+       const auto wanted = [id] {
+         return install(id, InterceptType::kX64IoPort, kRead | kWrite, 0x3F8);
+       };
+       drain(id);
+       GUEST_CHECK(wanted() == Status::kInsufficientMemory);
+       GUEST_CHECK(deposit(id, {memory::kFree}).status() == Status::kSuccess);
+       return wanted();
+     }},
+    {CallCode::kInstallIntercept, "a port that a dry pool has no page for",
+     Status::kInsufficientMemory,
+     [] {
+       const PartitionId id = make_child().id;
+       drain(id);
+       return install(id, InterceptType::kX64IoPortRange, kRead | kWrite, 0xFFFF'0000);
+     }},
+    {CallCode::kInstallIntercept, "more CPUID leaves than there is room for",
+     Status::kInsufficientMemory, [] { return too_many(InterceptType::kX64Cpuid, kExecute); }},
+    {CallCode::kInstallIntercept, "more MSRs than there is room for", Status::kInsufficientMemory,
+     [] { return too_many(InterceptType::kX64MsrIndex, kRead | kWrite); }},
     {CallCode::kInstallIntercept, "no partition's id", Status::kInvalidPartitionId,
      [] { return install(kNobody, InterceptType::kHypercall, kExecute, 0); }},
     {CallCode::kInstallIntercept, "a partition that is not active", Status::kInvalidPartitionState,
