@@ -159,6 +159,12 @@ inline constexpr std::uint64_t kMemoryTypeWriteBack = 6;
 inline constexpr std::uint64_t kEptpWalkLength4 = 3u << 3;
 inline constexpr std::uint64_t kEptpEnableAccessedDirty = 1u << 6;
 
+// Exit instruction information of INS and OUTS (table 27-8).
+inline constexpr std::uint32_t kAddressSizeShift = 7;
+inline constexpr std::uint32_t kAddressSize16 = 0;
+inline constexpr std::uint32_t kAddressSize32 = 1;
+inline constexpr std::uint32_t kAddressSize64 = 2;
+
 // Exit qualification of EPT violations (27.2.1, table 27-7).
 inline constexpr std::uint64_t kEptViolationRead = 1u << 0;
 inline constexpr std::uint64_t kEptViolationWrite = 1u << 1;

@@ -5,6 +5,7 @@
 #include "hv/intercept.h"
 #include "hv/processor/apic_access.h"
 #include "hv/processor/doorbells.h"
+#include "hv/processor/string_io.h"
 #include "hv/vtx/event_injection.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/machine.h"
@@ -120,16 +121,6 @@ bool allows(const std::optional<GpaMapping>& mapping, const vtx::EptViolation& v
          (!violation.fetch || mapping->rights.can_execute());
 }
 
-/// What an overlay page does not allow: #GP for the hypercall page, else a machine check (TLFS
-/// "Overlay Pages").
-void refuse_overlay_access(VirtualProcessor& vp, OverlayKind kind) {
-  if (kind == OverlayKind::kHypercall) {
-    inject_general_protection(vp);
-  } else {
-    vp.pending_event = vtx::hardware_exception(x86::kVectorMachineCheck);
-  }
-}
-
 /// The power management timer that the parent left to the hypervisor: only IN, at that port alone,
 /// whoever else wants the port (TLFS "Emulated Timer Assist").
 bool answer_pm_timer(VirtualProcessor& vp, const vtx::IoExit& access) {
@@ -147,6 +138,14 @@ bool answer_pm_timer(VirtualProcessor& vp, const vtx::IoExit& access) {
 
 }  // namespace
 
+void refuse_overlay_access(VirtualProcessor& vp, OverlayKind kind) {
+  if (kind == OverlayKind::kHypercall) {
+    inject_general_protection(vp);
+  } else {
+    vp.pending_event = vtx::hardware_exception(x86::kVectorMachineCheck);
+  }
+}
+
 void handle_hlt(VirtualProcessor& vp) {
   vtx::complete_instruction();
   vp.halts = true;
@@ -163,8 +162,7 @@ void handle_io(LogicalProcessor& processor, VirtualProcessor& vp) {
     return;
   }
   if (access.string) {
-    intercept_unsupported_feature(processor.hypervisor(), vp,
-                                  UnsupportedFeatureMessage::kIntercept);
+    complete_string_io(processor, vp, access);
     return;
   }
   if (access.in) {

@@ -40,6 +40,18 @@ struct IoExit {
           .repeated = (qualification & (1u << 5)) != 0};
 }
 
+/// The address size of INS and OUTS, by the instruction information (SDM vol. 3 table 27-8).
+[[nodiscard]] constexpr std::uint64_t decode_address_mask(std::uint32_t instruction_information) {
+  switch ((instruction_information >> machine::vmx::kAddressSizeShift) & 7) {
+    case machine::vmx::kAddressSize16:
+      return 0xFFFF;
+    case machine::vmx::kAddressSize32:
+      return 0xFFFF'FFFF;
+    default:
+      return ~std::uint64_t{0};
+  }
+}
+
 enum class ControlRegisterAccess : std::uint8_t { kMoveTo, kMoveFrom, kClts, kLmsw };
 
 /// MOV to or from a control register, CLTS, LMSW (SDM vol. 3 table 27-3).

@@ -194,6 +194,13 @@ inline void complete_instruction(std::uint32_t length) {
 /// The same for the instruction that exited.
 inline void complete_instruction() { complete_instruction(exit_instruction_length()); }
 
+/// Of INS and OUTS: the bits of an index register that count as an address.
+[[nodiscard]] inline std::uint64_t exit_address_mask() {
+  const std::uint32_t information =
+      machine::vmread(machine::VmcsReadOnly32::kExitInstructionInformation);
+  return decode_address_mask(information);
+}
+
 /// What an EPT violation accessed.
 [[nodiscard]] std::uint64_t exit_guest_physical_address();
 [[nodiscard]] std::uint64_t exit_guest_linear_address();

@@ -70,6 +70,8 @@ struct IoAccess {
   bool string = false;
   bool repeated = false;
   bool immediate_port = false;
+  /// Of INS and OUTS.
+  std::uint8_t address_size_bytes = 8;
 };
 
 /// MOV to or from CR0, CR3, CR4 or CR8 by way of general register `gpr` (0 RAX, 1 RCX, 2 RDX,

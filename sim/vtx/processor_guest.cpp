@@ -105,7 +105,12 @@ std::optional<Exit> Processor::io(const IoAccess& access) const {
       (access.size_bytes - 1u) | (access.in ? kIoIn : 0) | (access.string ? kIoString : 0) |
       (access.repeated ? kIoRepeated : 0) | (access.immediate_port ? kIoImmediate : 0) |
       (std::uint64_t{access.port} << kIoPortShift);
-  return when(exits, ExitReason::kIoInstruction, qualification);
+  std::optional<Exit> exit = when(exits, ExitReason::kIoInstruction, qualification);
+  if (exit && access.string) {
+    // 2, 4 or 8 bytes are 0, 1 or 2 (table 27-8).
+    exit->instruction_information = (access.address_size_bytes / 4u) << vmx::kAddressSizeShift;
+  }
+  return exit;
 }
 
 std::optional<Exit> Processor::hlt() const {

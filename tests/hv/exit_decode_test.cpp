@@ -25,6 +25,12 @@ TEST_CASE("an I/O exit tells port, size, direction and form", "[hv][vtx]") {
         IoExit{.port = 0x1F0, .size_bytes = 2, .in = true, .string = true, .repeated = true});
 }
 
+TEST_CASE("the address size of a string instruction is in its information", "[hv][vtx]") {
+  CHECK(hv::vtx::decode_address_mask(0) == 0xFFFF);
+  CHECK(hv::vtx::decode_address_mask(1u << 7) == 0xFFFF'FFFF);
+  CHECK(hv::vtx::decode_address_mask((2u << 7) | (3u << 15) | 0x7F) == ~0ull);
+}
+
 TEST_CASE("a control register exit tells the register on both sides", "[hv][vtx]") {
   using hv::vtx::decode_control_register;
   const auto to_cr8 = decode_control_register(0x908);

@@ -152,6 +152,7 @@ TEST_CASE("the qualification of an I/O exit tells port, size, direction and form
     REQUIRE(exit);
     CHECK(exit->reason == ExitReason::kIoInstruction);
     CHECK(exit->qualification == row.qualification);
+    CHECK(exit->instruction_information == (row.access.string ? 2u << 7 : 0));
   }
 }
 
