@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "hv/hypervisor_limits.h"
 #include "hv/tlfs/tlfs.h"
 #include "machine/machine.h"
 #include "machine/x86.h"
@@ -22,6 +23,8 @@ using hv::Status;
 using machine::Gpa;
 
 constexpr std::uint8_t kVector = 0x33;
+/// Enabled, at an address of its own.
+constexpr std::uint64_t kAssistPage = 0x40'9000 | 1;
 constexpr std::uint64_t kResetVector = 0xFFFF'FFF0;
 
 void acknowledge(const machine::InterruptFrame&) {
@@ -66,8 +69,11 @@ void check_registers(const Child& child, std::uint32_t vps) {
   GUEST_CHECK(register_of(child, 0, RegisterName::kHypercall) == 0);
   GUEST_CHECK(register_of(child, 0, RegisterName::kReferenceTsc) == 0);
   GUEST_CHECK(register_of(child, 0, RegisterName::kCrashP0) == 0);
+  GUEST_CHECK(register_of(child, 0, RegisterName::kCrashCtl) == 0);
   GUEST_CHECK(register_of(child, 0, RegisterName::kRip) == 0xFFF0);
   for (std::uint32_t vp = 0; vp < vps; ++vp) {
+    GUEST_CHECK(register_of(child, vp, RegisterName::kVpAssistPage) == 0);
+    GUEST_CHECK(register_of(child, vp, RegisterName::kMtrrPhysBase0) == 0);
     GUEST_CHECK(register_of(child, vp, RegisterName::kSimp) == 0);
     GUEST_CHECK(register_of(child, vp, RegisterName::kScontrol) == 0);
     GUEST_CHECK(register_of(child, vp, RegisterName::kStimer0Config) == 0);
@@ -89,9 +95,42 @@ void turn_everything_on() {
   machine::write_msr(hv::kMsrReferenceTsc,
                      hv::OverlayPageRegister(machine::Gpn(0x406), true).value());
   machine::write_msr(hv::kMsrCrashP0, 5);
+  machine::write_msr(hv::kMsrCrashCtl, hv::kCrashNotify);
+  machine::write_msr(hv::kMsrVpAssistPage, kAssistPage);
   machine::write_msr(hv::kMsrStimer0Config, hv::TimerConfig::kEnable | hv::TimerConfig::kDirect |
                                                 hv::TimerConfig::kPeriodic | (0x50u << 4));
   machine::write_msr(hv::kMsrStimer0Count, 10'000);
+}
+
+/// Registers that the parent does not see.
+constexpr std::uint32_t kGuestsOwn[] = {hv::kMsrReenlightenmentControl, hv::kMsrTscEmulationControl,
+                                        hv::kMsrTscInvariantControl, hv::kMsrUnhaltedTimerConfig,
+                                        hv::kMsrUnhaltedTimerCount};
+
+void set_guests_own() {
+  machine::store_u64(machine::Gpa(kAssistPage & ~1ull) + 8, ~0ull);
+  for (const std::uint32_t msr : kGuestsOwn) {
+    machine::write_msr(msr, 1);
+    GUEST_CHECK(machine::read_msr(msr) == 1);
+  }
+}
+void check_guests_own() {
+  machine::write_msr(hv::kMsrVpAssistPage, kAssistPage);
+  GUEST_CHECK(machine::load_u64(machine::Gpa(kAssistPage & ~1ull) + 8) == 0);
+  machine::write_msr(hv::kMsrVpAssistPage, 0);
+  for (const std::uint32_t msr : kGuestsOwn) {
+    GUEST_CHECK(machine::read_msr(msr) == 0);
+  }
+}
+
+/// For all of these registers.
+void give_privileges(hv::PartitionId id) {
+  constexpr std::uint64_t kReenlightenmentAndInvariantTsc = 1u << 13 | 1u << 15;
+  const hv::SetPartitionPropertyInput input{
+      id, hv::PartitionProperty::kPrivilegeFlags, 0,
+      hv::kGuestPrivilegeBits | kReenlightenmentAndInvariantTsc};
+  GUEST_CHECK(call(HypercallControl(CallCode::kSetPartitionProperty), input).status() ==
+              Status::kSuccess);
 }
 
 /// Comes here twice; its memory stays.
@@ -100,10 +139,12 @@ void child_that_resets() {
   if (rounds == 0) {
     machine::store_u64(kMessagePage, 0x1234);  // beneath the overlay
     turn_everything_on();
+    set_guests_own();
     GUEST_CHECK(machine::load_u64(kMessagePage) == 0);
   } else {
     GUEST_CHECK(machine::read_msr(hv::kMsrGuestOsId) == 0);
     GUEST_CHECK(machine::load_u64(kMessagePage) == 0x1234);
+    check_guests_own();
     GUEST_CHECK(machine::read_msr(hv::kMsrSint0 + 2) == hv::SintRegister::kReset);
     GUEST_CHECK(machine::read_msr(hv::kMsrTimeRefCount) > 0);
   }
@@ -116,7 +157,8 @@ void root_of_one() {
   begin();
   machine::set_interrupt_handler(kVector, acknowledge);
   machine::write_msr(hv::kMsrSint0, kVector);
-  const Child child = child_maker::make("child");
+  const Child child = child_maker::make("child", 1, give_privileges);
+  child_maker::set_register(child, 0, RegisterName::kMtrrPhysBase0, 0x1000);
   child_maker::start(child, 0);
   take_fetch_at_reset_vector();
   GUEST_CHECK(word_of(child) == 1);
