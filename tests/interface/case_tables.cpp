@@ -17,6 +17,7 @@ std::span<const std::span<const CallCase>> call_tables() {
       disconnect_port_cases(),
       get_port_property_cases(),
       set_port_property_cases(),
+      counted_call_cases(),
       post_message_cases(),
       signal_event_cases(),
       signal_event_direct_cases(),

@@ -17,6 +17,7 @@ namespace interface_test {
 [[nodiscard]] std::span<const CallCase> disconnect_port_cases();
 [[nodiscard]] std::span<const CallCase> get_port_property_cases();
 [[nodiscard]] std::span<const CallCase> set_port_property_cases();
+[[nodiscard]] std::span<const CallCase> counted_call_cases();
 [[nodiscard]] std::span<const CallCase> post_message_cases();
 [[nodiscard]] std::span<const CallCase> signal_event_cases();
 [[nodiscard]] std::span<const CallCase> signal_event_direct_cases();

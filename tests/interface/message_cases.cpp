@@ -106,6 +106,80 @@ Status post_of(std::uint32_t type, std::uint32_t payload_size) {
 }
 void disable(std::uint32_t msr) { machine::write_msr(msr, machine::read_msr(msr) & ~1ull); }
 
+/// What GetPortProperty says of the child's port.
+template <std::uint64_t Count>
+void post_count_is(const Child& child) {
+  hv::GetPortPropertyInput input;
+  input.partition = child.id;
+  input.port = kPort;
+  input.property = hv::PortProperty::kPostCount;
+  GUEST_CHECK(try_call(CallCode::kGetPortProperty, input) == Status::kSuccess);
+  GUEST_CHECK(output<hv::GetPortPropertyOutput>().value == Count);
+}
+/// A second VP, which does not run, with pages and a SINT as the first has them.
+void loop_to_any_of_two(const Child& child) {
+  constexpr machine::Gpn kSecondMessages{0x40A};
+  constexpr machine::Gpn kSecondEvents{0x40B};
+  hv::CreateVpInput input;
+  input.partition = child.id;
+  input.vp = VpIndex{1};
+  GUEST_CHECK(try_call(CallCode::kCreateVp, input) == Status::kSuccess);
+  const auto set = [&](RegisterName name, std::uint64_t value) {
+    child_maker::set_register(child, 1, name, value);
+  };
+  set(RegisterName::kScontrol, 1);
+  set(RegisterName::kSimp, hv::OverlayPageRegister(kSecondMessages, true).value());
+  set(RegisterName::kSiefp, hv::OverlayPageRegister(kSecondEvents, true).value());
+  set(static_cast<RegisterName>(static_cast<std::uint32_t>(RegisterName::kSint0) + kUsedSint),
+      0x40 + kUsedSint);
+  loop_messages_to_any(child);
+  GUEST_CHECK(
+      create_port(port_input(child.id, child.id, PortInfo::event(kUsedSint, hv::kVpIndexAny, 0, 1),
+                             hv::PortId{5})) == Status::kSuccess);
+  GUEST_CHECK(connect_port(connect_input(child.id, child.id, PortType::kEvent, ConnectionId{6},
+                                         hv::PortId{5})) == Status::kSuccess);
+}
+
+constexpr CallCase kCounted[] = {
+    {CallCode::kPostMessage, "two messages and a refused one: the port counts two",
+     Status::kSuccess,
+     [] {
+       open_sint(kUsedSint);
+       GUEST_CHECK(post(1) == Status::kSuccess);
+       GUEST_CHECK(post_of(0, 4) == Status::kInvalidParameter);
+       return post(2);
+     },
+     Caller::kChild, loop_messages, post_count_is<2>},
+    {CallCode::kSignalEvent, "three events and a refused one: the port counts three",
+     Status::kSuccess,
+     [] {
+       open_sint(kUsedSint);
+       GUEST_CHECK(signal(0) == Status::kSuccess);
+       GUEST_CHECK(signal(0) == Status::kSuccess);
+       GUEST_CHECK(signal(4) == Status::kInvalidParameter);
+       return signal(3);
+     },
+     Caller::kChild, loop_events, post_count_is<3>},
+    {CallCode::kPostMessage, "to any VP, of which only the second has a message page",
+     Status::kSuccess,
+     [] {
+       disable(hv::kMsrSimp);
+       const Status status = post(9);
+       GUEST_CHECK(machine::load_u32(machine::Gpa(0x40'A300)) == 7);
+       return status;
+     },
+     Caller::kChild, loop_to_any_of_two, post_count_is<1>},
+    {CallCode::kSignalEvent, "to any VP, of which only the second has an event flags page",
+     Status::kSuccess,
+     [] {
+       disable(hv::kMsrSiefp);
+       const Status status = signal(0, ConnectionId{6});
+       GUEST_CHECK(machine::load_u8(machine::Gpa(0x40'B300)) == 1);
+       return status;
+     },
+     Caller::kChild, loop_to_any_of_two},
+};
+
 constexpr CallCase kPost[] = {
     {CallCode::kPostMessage, "a message to an open SINT", Status::kSuccess,
      [] {
@@ -355,6 +429,7 @@ constexpr CallCase kSignal[] = {
 
 }  // namespace
 
+std::span<const CallCase> counted_call_cases() { return kCounted; }
 std::span<const CallCase> post_message_cases() { return kPost; }
 std::span<const CallCase> signal_event_cases() { return kSignal; }
 
