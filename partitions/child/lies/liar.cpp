@@ -20,24 +20,39 @@ namespace x86 = machine::x86;
 constexpr std::uint64_t kInputWords = 32;
 constexpr std::uint64_t kWordsInPage = machine::kPageSize / sizeof(std::uint64_t);
 constexpr std::uint8_t kFirstInterruptVector = 16;
+constexpr std::uint32_t kFeaturesLeaf = hv::kCpuidLeafMin + 3;
 
 void acknowledge(const machine::InterruptFrame&) { machine::write_msr(hv::kMsrEoi, 0); }
 
 /// Calls that a child may make, and that take their parameters apart before they refuse.
 constexpr CallCode kOwnCalls[] = {
-    CallCode::kFlushVirtualAddressSpace,
-    CallCode::kFlushVirtualAddressList,
-    CallCode::kFlushVirtualAddressSpaceEx,
-    CallCode::kFlushVirtualAddressListEx,
-    CallCode::kSendSyntheticClusterIpi,
-    CallCode::kSendSyntheticClusterIpiEx,
-    CallCode::kNotifyLongSpinWait,
-    CallCode::kPostMessage,
-    CallCode::kSignalEvent,
-    CallCode::kGetVpIndexFromApicId,
-    CallCode::kGetVpRegisters,
-    CallCode::kGetPartitionProperty,
+    CallCode::kFlushVirtualAddressSpace,   CallCode::kFlushVirtualAddressList,
+    CallCode::kFlushVirtualAddressSpaceEx, CallCode::kFlushVirtualAddressListEx,
+    CallCode::kSendSyntheticClusterIpi,    CallCode::kSendSyntheticClusterIpiEx,
+    CallCode::kNotifyLongSpinWait,         CallCode::kSignalEvent,
+    CallCode::kGetVpIndexFromApicId,       CallCode::kGetVpRegisters,
+    CallCode::kGetPartitionProperty,       CallCode::kPostMessage,
 };
+
+/// Those of them that fit in registers and are not answered: any caller may make them fast.
+constexpr std::size_t kUnansweredCalls = 8;
+static_assert(kOwnCalls[kUnansweredCalls - 1] == CallCode::kSignalEvent);
+
+bool takes_list(CallCode code) {
+  return code == CallCode::kFlushVirtualAddressList ||
+         code == CallCode::kFlushVirtualAddressListEx || code == CallCode::kGetVpRegisters;
+}
+bool takes_processor_set(CallCode code) {
+  return code == CallCode::kFlushVirtualAddressSpaceEx ||
+         code == CallCode::kFlushVirtualAddressListEx ||
+         code == CallCode::kSendSyntheticClusterIpiEx;
+}
+
+/// Whether a call may be answered in registers, or is an undefined opcode then (TLFS "Extended Fast
+/// Hypercalls").
+bool may_be_answered_in_registers() {
+  return (machine::cpuid(kFeaturesLeaf, 0).edx & hv::FeaturesEdx::kXmmHypercallOutput) != 0;
+}
 
 bool starts_or_resets_processors(std::uint32_t msr, std::uint64_t value) {
   constexpr std::uint64_t kDeliveryMode = 7u << 8;
@@ -154,10 +169,6 @@ std::uint64_t Liar::any_control() {
     default:
       code = static_cast<std::uint64_t>(kOwnCalls[source_.below(std::size(kOwnCalls))]);
   }
-  // It would put a processor where no program is.
-  if (code == static_cast<std::uint64_t>(CallCode::kStartVirtualProcessor)) {
-    code = 0;
-  }
   HypercallControl control(code);
   if (source_.one_in(2)) {
     const auto count = static_cast<std::uint32_t>(source_.below(source_.one_in(8) ? 0x1000 : 64));
@@ -169,8 +180,14 @@ std::uint64_t Liar::any_control() {
     constexpr unsigned kVariableHeader = 17;
     value |= source_.below(source_.one_in(8) ? 1024 : 8) << kVariableHeader;
   }
-  // A bit that has to be zero.
-  return source_.one_in(16) ? value ^ (std::uint64_t{1} << source_.below(64)) : value;
+  if (source_.one_in(16)) {
+    value ^= std::uint64_t{1} << source_.below(64);  // one that has to be zero
+  }
+  // It would put a processor where no program is.
+  constexpr std::uint64_t kCode = 0xFFFF;
+  const bool starts =
+      (value & kCode) == static_cast<std::uint64_t>(CallCode::kStartVirtualProcessor);
+  return starts ? value & ~kCode : value;
 }
 
 void Liar::write_input() {
@@ -185,15 +202,51 @@ void Liar::write_input() {
 }
 
 void Liar::make_call() {
-  constexpr std::uint64_t kFast = 1u << 16;
-  // An undefined opcode ends a native program: fast calls are of those that have a fast form.
-  const std::uint64_t control = any_control() & ~kFast;
+  HypercallControl control(any_control() & ~HypercallControl::kFast);
+  if (source_.one_in(3)) {
+    make_fast_call(control);
+    return;
+  }
+  if (source_.one_in(2)) {
+    control = well_formed(control.code());
+  }
   write_input();
   const machine::Gpa input(pages_[0]);
   const machine::Gpa output(pages_[1]);
   const std::uint64_t from = source_.one_in(64) ? any_word() : input.value();
   const std::uint64_t to = source_.one_in(64) ? any_word() : output.value();
-  static_cast<void>(machine::hypercall(call_page_, control, from, to));
+  static_cast<void>(machine::hypercall(call_page_, control.value(), from, to));
+}
+
+/// With the elements and the headers that the call has, and no more of them than registers hold.
+HypercallControl Liar::well_formed(std::uint16_t call) {
+  const CallCode code{call};
+  const auto list = static_cast<std::uint32_t>(takes_list(code) ? 1 + source_.below(6) : 0);
+  const auto set = static_cast<std::uint32_t>(takes_processor_set(code) ? source_.below(4) : 0);
+  return HypercallControl(code).with_reps(list).with_variable_header(set);
+}
+
+void Liar::make_fast_call(HypercallControl control) {
+  if (!may_be_answered_in_registers()) {
+    // An undefined opcode ends a native program.
+    const CallCode code = kOwnCalls[source_.below(kUnansweredCalls)];
+    control = HypercallControl((control.value() & ~std::uint64_t{0xFFFF}) |
+                               static_cast<std::uint64_t>(code));
+  }
+  if (!source_.one_in(8)) {
+    control = well_formed(control.code());
+  }
+  machine::XmmRegisters xmm;
+  // Beside RDX and R8, few calls take more than four words.
+  const std::uint64_t words = source_.one_in(2) ? 4 : xmm.quadwords.size();
+  for (std::uint64_t& word : std::span(xmm.quadwords).first(words)) {
+    word = any_word();
+  }
+  machine::write_xmm(xmm);
+  machine::HypercallRegisters registers;
+  registers.rdx = source_.one_in(2) ? static_cast<std::uint64_t>(hv::kPartitionIdSelf) : any_word();
+  registers.r8 = source_.one_in(2) ? any_small() : any_word();
+  static_cast<void>(machine::hypercall_in_registers(call_page_, control.fast().value(), registers));
 }
 
 void Liar::post_message() {

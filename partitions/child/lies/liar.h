@@ -42,6 +42,8 @@ class Liar {
   [[nodiscard]] machine::Gpa any_page();
 
   void make_call();
+  void make_fast_call(hv::HypercallControl control);
+  [[nodiscard]] hv::HypercallControl well_formed(std::uint16_t call);
   void access_msr();
   void post_message();
   void signal_event();
