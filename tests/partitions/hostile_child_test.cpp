@@ -221,6 +221,25 @@ sim::RunResult run_with(void (*boot)(), const std::string& parameters,
   return world.run();
 }
 
+/// What the child that works said and did, whenever that was.
+std::vector<std::string> victim_beside_liars(std::uint32_t liars, std::uint64_t seed) {
+  auto configuration = computer(
+      "children=1\nworkload=storage\nrequests=40\nin_flight=1\n"
+      "scratch_mib=1\nlies=200\nlying_children=" +
+      std::to_string(liars) + "\n");
+  configuration.disks.push_back({"data", "1", 65'536, nullptr, 0});
+  configuration.disks.push_back({"scratch", "2", 4 << 20, nullptr, 64});
+  configuration.logical_processors = 3;
+  sim::SeededDecider decider(seed);
+  sim::World world(std::move(configuration), decider);
+  const sim::RunResult result = world.run();
+  CHECK(result.passed());
+  CHECK(result.traces.at("hv.hypercall") > 200 * liars);
+  std::vector<std::string> said = lines_of(result);
+  std::erase_if(said, [](const std::string& line) { return !line.starts_with("[child 1]"); });
+  return said;
+}
+
 bool has_line(const sim::RunResult& result, const std::string& line) {
   return std::ranges::count(lines_of(result), line) == 1;
 }
@@ -281,6 +300,14 @@ TEST_CASE("nothing that a child puts into its ring harms the root", "[partitions
   CHECK(has_line(result, "[root] child 1 is gone"));
   CHECK(has_line(result, "[root] child 2 is gone"));
   CHECK(has_line(result, "[root] all pages returned"));
+}
+
+TEST_CASE("a child beside children that lie says what it says alone", "[partitions][hostile]") {
+  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+    const std::vector<std::string> alone = victim_beside_liars(0, seed);
+    CHECK(alone.size() >= 4);
+    CHECK(victim_beside_liars(2, seed) == alone);
+  }
 }
 
 TEST_CASE("a child that never rests does not keep the root from its work",
