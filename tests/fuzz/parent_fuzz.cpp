@@ -128,8 +128,12 @@ HypercallControl Parent::control_of(const hv::CallDescription& call) {
   constexpr std::uint8_t kFromTheMiddle = 2;
   constexpr std::uint8_t kWithHeader = 4;
   constexpr std::uint8_t kOddBit = 0xE0;
+  constexpr std::uint32_t kMostInRegisters = 14;
   const auto form = input_.take<std::uint8_t>();
-  const std::uint32_t reps = input_.take<std::uint8_t>();
+  std::uint32_t reps = input_.take<std::uint8_t>();
+  if ((form & kFast) != 0 && reps < 0xF0) {
+    reps = 1 + reps % kMostInRegisters;
+  }
   HypercallControl control(call.code);
   if (call.rep == hv::RepKind::kRep) {
     const std::uint32_t start = (form & kFromTheMiddle) != 0 ? input_.take<std::uint8_t>() : 0;
