@@ -4,6 +4,7 @@
 // need no write.
 #include <catch2/catch.hpp>
 #include <random>
+#include <utility>
 
 #include "hv/tlfs/tlfs.h"
 #include "machine/machine.h"
@@ -46,6 +47,9 @@ struct Guest {
   std::uint32_t nmis_taken = 0;
   std::uint32_t taken = 0;
   std::uint32_t ended_lazily = 0;
+  bool has_assist_page = true;
+  /// Whether that page says that the interrupt in service needs no EOI.
+  bool end_is_offered = false;
 };
 Guest* guest = nullptr;
 std::uint64_t seed_of_run = 0;
@@ -68,13 +72,36 @@ apic_reference::Outcome set(std::uint32_t number, std::uint64_t value) {
   return guest->apic.write_msr(number, value, 0);
 }
 
+/// TLFS "EOI Assist": the bit is there from the moment an interrupt is taken behind which nothing
+/// waits, until something waits, it ends, or the guest takes the bit.
+void check_offer() {
+  GUEST_CHECK(((machine::load_u32(kAssistPage) & 1) != 0) == guest->end_is_offered);
+}
+
+void settle_offer() {
+  guest->end_is_offered = guest->end_is_offered && !guest->apic.any_requested();
+  check_offer();
+}
+
+/// An offer that was open is none afterwards.
+void show_assist_page(bool shown) {
+  machine::write_msr(hv::kMsrVpAssistPage,
+                     hv::OverlayPageRegister(kAssistPage.page(), shown).value());
+  guest->has_assist_page = shown;
+  guest->end_is_offered = false;
+  check_offer();
+}
+
 void end_interrupt() {
+  check_offer();
+  const bool offered = std::exchange(guest->end_is_offered, false);
   switch (guest->draw(3)) {
     case 0:
       set(kEoi, 0);
       return;
     case 1:
       if ((machine::exchange_u32(kAssistPage, 0) & 1) != 0) {
+        GUEST_CHECK(offered);
         ++guest->ended_lazily;
         static_cast<void>(guest->apic.end());
         return;
@@ -92,6 +119,7 @@ void send(std::uint8_t vector) {
   switch (guest->draw(is_page() ? 3 : 4)) {
     case 3:
       set(kSelfIpi, vector);
+      settle_offer();
       return;
     case 0:
       if (is_page()) {
@@ -110,6 +138,7 @@ void send(std::uint8_t vector) {
       break;
   }
   static_cast<void>(guest->apic.accept(vector, false, false));
+  settle_offer();
 }
 
 void send_nmi() {
@@ -140,7 +169,7 @@ void take_what_comes() {
 constexpr std::uint8_t kVectors[] = {0x21, 0x31, 0x35, 0x38, 0x41, 0x4F, 0x91, 0xF0};
 
 void act() {
-  switch (guest->draw(12)) {
+  switch (guest->draw(13)) {
     case 0:
     case 1:
     case 2:
@@ -167,6 +196,9 @@ void act() {
     case 10:
       send_nmi();
       break;
+    case 11:
+      show_assist_page(guest->draw(4) != 0);
+      break;
     default:
       set(kSvr, guest->draw(4) == 0 ? 0xFF : 0x1FF);
       break;
@@ -178,6 +210,8 @@ void on_interrupt(const machine::InterruptFrame&) {
   GUEST_CHECK(guest->apic.next() == kVector);
   guest->apic.take(kVector);
   ++guest->taken;
+  guest->end_is_offered = guest->has_assist_page && !guest->apic.any_requested();
+  check_offer();
   if (guest->draw(2) == 0) {
     check_registers();
   }
@@ -205,8 +239,7 @@ void root() {
   machine::write_msr(hv::kMsrGuestOsId, hv::open_source_guest_os_id(1, 1));
   machine::write_msr(hv::kMsrHypercall,
                      hv::OverlayPageRegister(kHypercallPage.page(), true).value());
-  machine::write_msr(hv::kMsrVpAssistPage,
-                     hv::OverlayPageRegister(kAssistPage.page(), true).value());
+  show_assist_page(true);
   set_handlers(std::make_index_sequence<std::size(kVectors)>());
   machine::set_interrupt_handler(x86::kVectorNmi,
                                  [](const machine::InterruptFrame&) { ++guest->nmis_taken; });

@@ -69,6 +69,7 @@ class LocalApic {
   void withdraw_levels();
   /// What the processor would take now.
   [[nodiscard]] std::optional<std::uint8_t> next() const;
+  [[nodiscard]] bool any_requested() const { return requested_.any(); }
   void take(std::uint8_t vector);
   std::optional<std::uint8_t> end();
   bool let_time_pass(std::uint64_t now);
