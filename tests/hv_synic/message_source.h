@@ -81,7 +81,8 @@ inline std::optional<Taken> take(test_support::FakeSpaMemory& memory, std::uint3
 }
 
 struct Fixture {
-  Fixture() {
+  explicit Fixture(machine::Spn event_ring_page = machine::Spn())
+      : synic(kMessagePage, kEventPage, event_ring_page) {
     synic.reset();
     memory.log.clear();
   }
@@ -94,7 +95,7 @@ struct Fixture {
     static_cast<void>(synic.write(hv::kMsrSint0 + sint, (0x30 + sint) | bits));
   }
   test_support::FakeSpaMemory memory;
-  hv::Synic synic{kMessagePage, kEventPage};
+  hv::Synic synic;
 };
 
 }  // namespace synic_test

@@ -5,10 +5,12 @@
 #include <rapidcheck/catch.h>
 #include <rapidcheck/state.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <deque>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "tests/hv_synic/message_source.h"
 
@@ -30,6 +32,10 @@ struct ModelSint {
   std::optional<std::uint64_t> slot;
   std::deque<std::uint64_t> queue;
   std::set<std::uint32_t> flags;
+  /// In its event ring, oldest first; and the two flags beside them.
+  std::deque<std::uint32_t> rung;
+  bool ring_is_full = false;
+  bool ring_is_masked = false;
 };
 
 /// The SINTs that ask for an interrupt; and what becomes of that when the intercepted ones have a
@@ -43,6 +49,7 @@ struct Model {
   bool enabled = true;
   /// SCONTROL alone, which events depend on too.
   bool synic_enabled = true;
+  bool rings_enabled = true;
   std::uint64_t posted = 0;
   std::map<std::uint32_t, ModelSint> sints = {{2, {}}, {3, {}}};
   /// In SINT0: whom its message tells of, whom it has yet to tell of, and whether it waits.
@@ -100,15 +107,37 @@ struct Model {
   }
 };
 
+constexpr machine::Spn kRingPage{102};
+
+/// With event rings, and the guest's places in them.
 struct System : synic_test::Fixture {
-  System() {
+  System() : Fixture(kRingPage) {
     enable();
+    static_cast<void>(synic.write(hv::kMsrSirbp, 0x7001));
     unmask(0);
     for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
       unmask(sint);
     }
   }
+  static std::uint64_t ring_address(std::uint32_t sint) {
+    return kRingPage.value() * machine::kPageSize + sint * sizeof(hv::EventRingLayout);
+  }
+  [[nodiscard]] bool ring_flag(std::uint32_t sint, std::uint64_t flag) {
+    return memory.get<std::uint8_t>(ring_address(sint) + flag) != 0;
+  }
+  void clear_ring_flags(std::uint32_t sint) { memory.set(ring_address(sint), std::uint16_t{0}); }
+  /// 0: none.
+  std::uint32_t take_rung(std::uint32_t sint) {
+    std::uint64_t& tail = tails[sint];
+    const std::uint64_t entry = ring_address(sint) + 4 + 4 * tail;
+    const auto port = memory.get<std::uint32_t>(entry);
+    memory.set(entry, std::uint32_t{0});
+    tail = (tail + 1) % hv::EventRingLayout::kEntries;
+    return port;
+  }
+
   MessageSource source;
+  std::map<std::uint32_t, std::uint64_t> tails;
 };
 
 using Command = rc::state::Command<Model, System>;
@@ -310,6 +339,89 @@ struct TakeFlag : Command {
   }
 };
 
+struct Ring : Command {
+  std::uint32_t sint = any_sint();
+  std::uint32_t port = *rc::gen::inRange(1u, hv::kPortIdMax + 1);
+  /// Now and then as many as a ring holds.
+  std::uint32_t times = *rc::gen::weightedElement<std::uint32_t>({{4, 1}, {1, 40}});
+  struct Expected {
+    bool accepted = false;
+    bool put = false;
+    Asked asked;
+  };
+  void apply(Model& model) const override {
+    for (std::uint32_t time = 0; time < times; ++time) {
+      act(model);
+    }
+  }
+  Expected act(Model& model) const {
+    ModelSint& target = model.sints[sint];
+    Expected expected;
+    expected.accepted = model.synic_enabled && model.rings_enabled &&
+                        target.mask != Mask::kMasked && target.mask != Mask::kProxy;
+    if (!expected.accepted) {
+      return expected;
+    }
+    expected.put = target.rung.size() < hv::EventRingLayout::kEntries;
+    if (expected.put) {
+      target.rung.push_back(port);
+    } else {
+      target.ring_is_full = true;
+    }
+    if (!std::exchange(target.ring_is_masked, true) && interrupts(target.mask)) {
+      expected.asked = model.raise({sint});
+    }
+    return expected;
+  }
+  void run(const Model& model, System& system) const override {
+    Model next = model;
+    for (std::uint32_t time = 0; time < times; ++time) {
+      const Expected expected = act(next);
+      RC_ASSERT(system.synic.accepts_doorbells(sint) == expected.accepted);
+      bool put = false;
+      hv::SintSet asked;
+      const hv::Status status = system.synic.ring(sint, hv::PortId{port}, put, asked);
+      RC_ASSERT((status == hv::Status::kSuccess) == expected.accepted);
+      RC_ASSERT(put == expected.put);
+      check_interrupts(system, asked, expected.asked);
+    }
+    check_slots(next, system);
+  }
+};
+
+/// The guest empties a ring as it finds it, clears its flags, and sleeps again.
+struct EmptyRing : Command {
+  std::uint32_t sint = any_sint();
+  std::size_t leaves = *rc::gen::inRange<std::size_t>(0, 3);
+  void apply(Model& model) const override {
+    ModelSint& target = model.sints[sint];
+    target.rung.erase(target.rung.begin(), target.rung.end() - kept(target));
+    target.ring_is_full = target.ring_is_masked = false;
+  }
+  [[nodiscard]] std::ptrdiff_t kept(const ModelSint& target) const {
+    return static_cast<std::ptrdiff_t>(std::min(leaves, target.rung.size()));
+  }
+  void run(const Model& model, System& system) const override {
+    const ModelSint& target = model.sints.at(sint);
+    RC_ASSERT(system.ring_flag(sint, 0) == target.ring_is_masked);
+    RC_ASSERT(system.ring_flag(sint, 1) == target.ring_is_full);
+    const std::size_t taken = target.rung.size() - static_cast<std::size_t>(kept(target));
+    for (std::size_t index = 0; index < taken; ++index) {
+      RC_ASSERT(system.take_rung(sint) == target.rung[index]);
+    }
+    system.clear_ring_flags(sint);
+  }
+};
+
+struct EnableRings : Command {
+  bool enabled = *rc::gen::arbitrary<bool>();
+  void apply(Model& model) const override { model.rings_enabled = enabled; }
+  void run(const Model&, System& system) const override {
+    RC_ASSERT(system.synic.write(hv::kMsrSirbp, 0x7000 | (enabled ? 1 : 0)) ==
+              hv::Synic::WriteEffect::kEventRingPage);
+  }
+};
+
 struct Enable : Command {
   bool enabled = *rc::gen::arbitrary<bool>();
   bool by_page = *rc::gen::arbitrary<bool>();
@@ -343,7 +455,8 @@ TEST_CASE("messages arrive once and in order, whatever guest and senders do", "[
     rc::state::check(
         Model(), system,
         rc::state::gen::execOneOfWithArgs<Post, Post, Post, TakeMessage, TakeMessage, TakeTold,
-                                          WriteSint, Enable, Signal, Signal, TakeFlag>());
+                                          WriteSint, Enable, Signal, Signal, TakeFlag, Ring, Ring,
+                                          EmptyRing, EnableRings>());
     // The guest recovers: it enables everything and answers each interrupt.
     system.enable();
     for (std::uint32_t sint = kFirstSint; sint < kEndSint; ++sint) {
