@@ -80,6 +80,7 @@ void reset_processor(Hypervisor& hypervisor, VirtualProcessor& vp) {
   vp.interrupt_window = false;
   vp.context.reset_state();
   vp.extended.reset();
+  vp.switched_msrs.reset();
   vp.changed = true;
 }
 

@@ -19,6 +19,7 @@
 #include "hv/vtx/exit.h"
 #include "hv/vtx/extended_state.h"
 #include "hv/vtx/guest_context.h"
+#include "hv/vtx/switched_msrs.h"
 #include "machine/shared.h"
 #include "machine/spin_lock.h"
 
@@ -74,6 +75,7 @@ class VirtualProcessor final : public Schedulable {
   // Belong to the logical processor that runs it, or to whoever has stopped it.
   vtx::GuestContext context;
   vtx::ExtendedState extended;
+  vtx::SwitchedMsrs switched_msrs;
   /// Delivered with the next entry.
   vtx::Event pending_event;
   /// When the run loop has to look at it again even if nobody asks, in TSC ticks.

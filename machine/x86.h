@@ -36,9 +36,14 @@ inline constexpr std::uint32_t kMsrVmxTrueExitControls = 0x48F;
 inline constexpr std::uint32_t kMsrVmxTrueEntryControls = 0x490;
 inline constexpr std::uint32_t kMsrTscDeadline = 0x6E0;
 inline constexpr std::uint32_t kMsrEfer = 0xC0000080;
+inline constexpr std::uint32_t kMsrStar = 0xC0000081;
+inline constexpr std::uint32_t kMsrLstar = 0xC0000082;
+inline constexpr std::uint32_t kMsrCstar = 0xC0000083;
+inline constexpr std::uint32_t kMsrSfmask = 0xC0000084;
 inline constexpr std::uint32_t kMsrFsBase = 0xC0000100;
 inline constexpr std::uint32_t kMsrGsBase = 0xC0000101;
 inline constexpr std::uint32_t kMsrKernelGsBase = 0xC0000102;
+inline constexpr std::uint32_t kMsrTscAux = 0xC0000103;
 
 // x2APIC registers, as MSRs (SDM vol. 3 table 10-6).
 inline constexpr std::uint32_t kX2ApicFirst = 0x800;

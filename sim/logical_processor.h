@@ -16,6 +16,20 @@ namespace sim {
 
 class Computer;
 
+/// MSRs of a processor that VM entries and exits leave as they are, and SWAPGS, SYSCALL and RDTSCP
+/// use.
+struct SwitchedMsrs {
+  std::uint64_t star = 0;
+  std::uint64_t lstar = 0;
+  std::uint64_t cstar = 0;
+  std::uint64_t sfmask = 0;
+  std::uint64_t kernel_gs_base = 0;
+  std::uint64_t tsc_aux = 0;
+
+  /// Null for another MSR.
+  [[nodiscard]] std::uint64_t* find(std::uint32_t msr);
+};
+
 class LogicalProcessor final : private vtx::Platform, private ApicHost, private EventHandler {
  public:
   LogicalProcessor(Computer& computer, std::uint32_t number);
@@ -68,6 +82,7 @@ class LogicalProcessor final : private vtx::Platform, private ApicHost, private 
   machine::GuestRegisters registers;
   /// Of whoever runs: VM entries and exits leave them as they are.
   ExtendedRegisters extended;
+  SwitchedMsrs switched_msrs;
   LocalApic apic;
   vtx::Processor vtx;
 

@@ -60,6 +60,20 @@ machine::CpuidResult topology(const Computer& computer, const LogicalProcessor& 
   }
 }
 
+/// SDM vol. 4 table 2-2: two of them have only 32 bits, three hold addresses.
+bool is_legal_switched_msr(const LogicalProcessor& processor, std::uint32_t msr,
+                           std::uint64_t value) {
+  switch (msr) {
+    case x86::kMsrStar:
+      return true;
+    case x86::kMsrSfmask:
+    case x86::kMsrTscAux:
+      return (value >> 32) == 0;
+    default:
+      return processor.vtx.capabilities().is_canonical(value);
+  }
+}
+
 }  // namespace
 
 machine::CpuidResult physical_cpuid(const Computer& computer, const LogicalProcessor& processor,
@@ -94,6 +108,25 @@ machine::CpuidResult physical_cpuid(const Computer& computer, const LogicalProce
   }
 }
 
+std::uint64_t* SwitchedMsrs::find(std::uint32_t msr) {
+  switch (msr) {
+    case x86::kMsrStar:
+      return &star;
+    case x86::kMsrLstar:
+      return &lstar;
+    case x86::kMsrCstar:
+      return &cstar;
+    case x86::kMsrSfmask:
+      return &sfmask;
+    case x86::kMsrKernelGsBase:
+      return &kernel_gs_base;
+    case x86::kMsrTscAux:
+      return &tsc_aux;
+    default:
+      return nullptr;
+  }
+}
+
 std::optional<std::uint64_t> read_physical_msr(Computer& computer, LogicalProcessor& processor,
                                                std::uint32_t msr) {
   if (LocalApic::owns(msr)) {
@@ -101,6 +134,9 @@ std::optional<std::uint64_t> read_physical_msr(Computer& computer, LogicalProces
   }
   if (const auto capability = processor.vtx.read_capability_msr(msr)) {
     return capability;
+  }
+  if (const std::uint64_t* const switched = processor.switched_msrs.find(msr)) {
+    return *switched;
   }
   switch (msr) {
     case x86::kMsrTsc:
@@ -126,6 +162,13 @@ std::optional<std::uint64_t> read_physical_msr(Computer& computer, LogicalProces
 bool write_physical_msr(LogicalProcessor& processor, std::uint32_t msr, std::uint64_t value) {
   if (LocalApic::owns(msr)) {
     return processor.apic.write(msr, value);
+  }
+  if (std::uint64_t* const switched = processor.switched_msrs.find(msr)) {
+    if (!is_legal_switched_msr(processor, msr, value)) {
+      return false;
+    }
+    *switched = value;
+    return true;
   }
   switch (msr) {
     // What the hypervisor's machine has set up already may be written as it is.

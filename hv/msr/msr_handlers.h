@@ -82,5 +82,7 @@ ReadResult read_pat(const MsrAccess& access);
 WriteResult write_pat(const MsrAccess& access, std::uint64_t value);
 ReadResult read_efer(const MsrAccess& access);
 WriteResult write_efer(const MsrAccess& access, std::uint64_t value);
+ReadResult read_switched(const MsrAccess& access);
+WriteResult write_switched(const MsrAccess& access, std::uint64_t value);
 
 }  // namespace hv::msr

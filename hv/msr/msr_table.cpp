@@ -87,6 +87,10 @@ constexpr MsrDescription kMsrs[] = {
      bit(Privilege::kAccessTscInvariantControls), msr::read_tsc_invariant,
      msr::write_tsc_invariant},
     {x86::kMsrEfer, x86::kMsrEfer, "IA32_EFER", 0, msr::read_efer, msr::write_efer},
+    {x86::kMsrStar, x86::kMsrSfmask, "IA32_STAR..FMASK", 0, msr::read_switched,
+     msr::write_switched},
+    {x86::kMsrKernelGsBase, x86::kMsrTscAux, "IA32_KERNEL_GS_BASE, TSC_AUX", 0, msr::read_switched,
+     msr::write_switched},
 };
 
 constexpr bool is_ascending() {

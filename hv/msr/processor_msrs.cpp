@@ -1,5 +1,6 @@
 // MSRs that are part of the processor's own state. Most live in the VMCS, so these need the virtual
 // processor loaded here.
+#include "hv/hypervisor.h"
 #include "hv/msr/msr_handlers.h"
 #include "hv/vtx/guest_context.h"
 #include "machine/common.h"
@@ -79,6 +80,16 @@ WriteResult write_efer(const MsrAccess&, std::uint64_t value) {
     return fault();
   }
   return vtx::write_efer(value) ? WriteResult() : fault();
+}
+
+ReadResult read_switched(const MsrAccess& access) {
+  const auto value = access.vp.switched_msrs.read(this_processor().capabilities(), access.msr);
+  return value ? ReadResult(*value) : fault();
+}
+
+WriteResult write_switched(const MsrAccess& access, std::uint64_t value) {
+  const vtx::Capabilities& capabilities = this_processor().capabilities();
+  return access.vp.switched_msrs.write(capabilities, access.msr, value) ? WriteResult() : fault();
 }
 
 }  // namespace hv::msr

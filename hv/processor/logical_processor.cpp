@@ -47,6 +47,7 @@ void LogicalProcessor::run(std::uint64_t vmxon_page_spa) {
   capabilities_ = *capabilities;
   INVARIANT(vtx::enter_vmx_operation(capabilities_, vmxon_page_spa));
   vtx::enable_extended_state(capabilities_, extended_unit_);
+  vtx::clear_switched_msrs(capabilities_, msr_unit_);
   if (index_ == 0) {
     hypervisor_.create_root();
   }
@@ -200,6 +201,7 @@ inline LogicalProcessor::Next LogicalProcessor::run_from_exit_to_exit(VirtualPro
 bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   vp.context.load(index_);
   vp.extended.load(extended_unit_);
+  vp.switched_msrs.load(msr_unit_);
   vp.changed = true;
   current_vp_ = &vp;
   ++figures_.context_switches;
@@ -210,6 +212,7 @@ bool LogicalProcessor::run_virtual_processor(VirtualProcessor& vp) {
   do {
     next = run_from_exit_to_exit(vp);
   } while (look_at_its_last(vp, next));
+  vp.switched_msrs.unload();
   vp.extended.unload();
   vp.context.unload();
   current_vp_ = nullptr;

@@ -10,6 +10,7 @@
 
 #include "hv/vtx/capabilities.h"
 #include "hv/vtx/extended_state.h"
+#include "hv/vtx/switched_msrs.h"
 #include "machine/shared.h"
 #include "machine/vmx_architecture.h"
 
@@ -107,6 +108,7 @@ class LogicalProcessor {
   std::uint32_t apic_id_;
   vtx::Capabilities capabilities_{};
   vtx::ExtendedUnit extended_unit_{};
+  vtx::MsrUnit msr_unit_{};
   VirtualProcessor* current_vp_ = nullptr;
   machine::Shared<std::uint64_t> guest_epoch_{0};
   machine::Shared<std::uint64_t> requests_{0};

@@ -29,8 +29,6 @@ constexpr bool is_between(RegisterName name, RegisterName first, RegisterName la
 constexpr std::uint32_t kMsrSpecCtrl = 0x48;
 constexpr std::uint32_t kMsrPredCmd = 0x49;
 constexpr std::uint32_t kMsrXss = 0xDA0;
-constexpr std::uint32_t kMsrStar = 0xC000'0081;
-constexpr std::uint32_t kMsrTscAux = 0xC000'0103;
 
 /// The MSR that a register stands for, if the hypervisor keeps it as one.
 std::optional<std::uint32_t> msr_of(RegisterName name) {
@@ -70,9 +68,9 @@ std::optional<std::uint32_t> msr_of(RegisterName name) {
     case RegisterName::kLstar:
     case RegisterName::kCstar:
     case RegisterName::kSfmask:
-      return kMsrStar + (number(name) - number(RegisterName::kStar));
+      return x86::kMsrStar + (number(name) - number(RegisterName::kStar));
     case RegisterName::kTscAux:
-      return kMsrTscAux;
+      return x86::kMsrTscAux;
     case RegisterName::kSpecCtrl:
       return kMsrSpecCtrl;
     case RegisterName::kPredCmd:

@@ -14,9 +14,9 @@ constexpr std::uint64_t kWritesOffset = 2048;
 constexpr std::uint64_t kHighRangeOffset = 1024;
 constexpr std::uint32_t kHighRangeFirst = 0xC000'0000;
 
-constexpr std::array<std::uint32_t, 5> kPassed{x86::kMsrFsBase, x86::kMsrGsBase,
-                                               x86::kMsrSysenterCs, x86::kMsrSysenterEsp,
-                                               x86::kMsrSysenterEip};
+constexpr std::array<std::uint32_t, 6> kPassed{x86::kMsrFsBase,       x86::kMsrGsBase,
+                                               x86::kMsrKernelGsBase, x86::kMsrSysenterCs,
+                                               x86::kMsrSysenterEsp,  x86::kMsrSysenterEip};
 
 void clear_bit(machine::Spa bitmap, std::uint64_t bit) {
   const machine::Spa byte = bitmap + bit / 8;

@@ -40,6 +40,8 @@ constexpr std::uint64_t kEptNeeded = kEptWalkLength4 | kEptWriteBack | kEptLarge
 constexpr std::uint64_t kFeatureControlLocked = 1u << 0;
 constexpr std::uint64_t kFeatureControlVmxOutsideSmx = 1u << 2;
 
+constexpr std::uint32_t kAddressSizes = 0x8000'0008;  // a CPUID leaf
+
 AllowedSettings read_allowed(std::uint32_t msr) {
   return AllowedSettings::from_msr(machine::read_msr(msr));
 }
@@ -134,6 +136,8 @@ std::optional<Capabilities> read_capabilities() {
       static_cast<std::uint32_t>(machine::read_msr(x86::kMsrVmxMisc)) & 0x1F;
   capabilities.invept_single_context = (ept & kInveptSingle) != 0;
   capabilities.ept_accessed_dirty = (ept & kEptAccessedDirty) != 0;
+  capabilities.rdtscp = (controls->secondary & vmx::kEnableRdtscp) != 0;
+  capabilities.linear_address_bits = (machine::cpuid(kAddressSizes, 0).eax >> 8) & 0xFF;
   read_extended_state(capabilities);
   if ((capabilities.extended_components & x86::kXcr0Sse) == 0 ||
       capabilities.extended_area_bytes > machine::kPageSize) {

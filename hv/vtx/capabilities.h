@@ -58,6 +58,10 @@ struct Capabilities {
   std::uint32_t preemption_timer_shift = 0;
   bool invept_single_context = false;
   bool ept_accessed_dirty = false;
+  /// Guests have RDTSCP, and the MSR that it reads.
+  bool rdtscp = false;
+  /// Bits of a linear address; those above repeat the highest (SDM vol. 1 3.3.7.1).
+  std::uint32_t linear_address_bits = 48;
   /// Extended state components that guests may have, as bits of XCR0, and the bytes that all of
   /// them take in the standard format: at most a page.
   std::uint64_t extended_components = 0;

@@ -22,6 +22,8 @@ using hv::VpIndex;
 namespace x86 = machine::x86;
 
 constexpr RegisterName kNoSuchRegister{0x0012'3456};
+constexpr std::uint64_t kUpperHalf = 0xFFFF'8000'0000'0000;
+constexpr std::uint64_t kNotCanonical = 0x8000'0000'0000;
 
 Status get(PartitionId id, VpIndex vp, RegisterName name) {
   const hv::VpRegistersInput header{id, vp, 0, {}};
@@ -255,6 +257,31 @@ constexpr CallCase kCases[] = {
        GUEST_CHECK(value_of(child, RegisterName::kSint0).low == 0x40);
        return status;
      }},
+    {CallCode::kSetVpRegisters, "the registers of SYSCALL, SWAPGS and RDTSCP", Status::kSuccess,
+     [] {
+       const Child child = make_child();
+       GUEST_CHECK(set(child, RegisterName::kStar, 0x0023'0010'0000'0000) == Status::kSuccess);
+       GUEST_CHECK(set(child, RegisterName::kLstar, kUpperHalf + 1) == Status::kSuccess);
+       GUEST_CHECK(set(child, RegisterName::kCstar, kUpperHalf + 2) == Status::kSuccess);
+       GUEST_CHECK(set(child, RegisterName::kSfmask, 0x4'7700) == Status::kSuccess);
+       GUEST_CHECK(set(child, RegisterName::kKernelGsBase, kUpperHalf + 3) == Status::kSuccess);
+       const Status status = set(child, RegisterName::kTscAux, 5);
+       GUEST_CHECK(value_of(child, RegisterName::kStar).low == 0x0023'0010'0000'0000);
+       GUEST_CHECK(value_of(child, RegisterName::kLstar).low == kUpperHalf + 1);
+       GUEST_CHECK(value_of(child, RegisterName::kCstar).low == kUpperHalf + 2);
+       GUEST_CHECK(value_of(child, RegisterName::kSfmask).low == 0x4'7700);
+       GUEST_CHECK(value_of(child, RegisterName::kKernelGsBase).low == kUpperHalf + 3);
+       GUEST_CHECK(value_of(child, RegisterName::kTscAux).low == 5);
+       return status;
+     }},
+    {CallCode::kSetVpRegisters, "KernelGsBase that is not canonical", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kKernelGsBase, kNotCanonical); }},
+    {CallCode::kSetVpRegisters, "LSTAR that is not canonical", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kLstar, kNotCanonical); }},
+    {CallCode::kSetVpRegisters, "SFMASK with a bit above the flags", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kSfmask, 1ull << 32); }},
+    {CallCode::kSetVpRegisters, "TscAux of more than 32 bits", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kTscAux, 1ull << 32); }},
     {CallCode::kSetVpRegisters, "CR0 with paging but no protection", Status::kInvalidRegisterValue,
      [] { return leave(RegisterName::kCr0, x86::kCr0Pg); }},
     {CallCode::kSetVpRegisters, "a reserved bit of RFLAGS", Status::kInvalidRegisterValue,
