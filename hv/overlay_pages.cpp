@@ -6,7 +6,6 @@ namespace hv {
 
 Status place_overlay(Hypervisor& hypervisor, Partition& partition, OverlayId id,
                      OverlayPageRegister where, machine::Spn page, GpaRights rights) {
-  const machine::LockGuard guard(hypervisor.management_lock);
   Status status = Status::kSuccess;
   bool flush = false;
   {

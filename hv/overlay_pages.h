@@ -12,9 +12,10 @@ namespace hv {
 class Hypervisor;
 class Partition;
 
-/// Shows `page` where the register says, moves it there, or hides it. Takes the management lock.
-/// A place outside of the space hides it, too, but the hypercall page is not put there:
-/// kInvalidParameter. That, and kInsufficientMemory: nothing changed.
+/// Shows `page` where the register says, moves it there, or hides it. Under the management lock, in
+/// which the register changes, too, if more than one processor can write it: page and register
+/// never say different things. A place outside of the space hides it, too, but the hypercall page
+/// is not put there: kInvalidParameter. That, and kInsufficientMemory: nothing changed.
 [[nodiscard]] Status place_overlay(Hypervisor& hypervisor, Partition& partition, OverlayId id,
                                    OverlayPageRegister where, machine::Spn page, GpaRights rights);
 

@@ -42,6 +42,7 @@ bool has_x2apic_msrs(const MsrAccess& access) {
 
 Status show_synic_page(const MsrAccess& access, OverlayKind kind, OverlayPageRegister where,
                        machine::Spn page) {
+  const machine::LockGuard guard(access.hypervisor.management_lock);
   return place_overlay(access.hypervisor, access.vp.partition, {kind, access.vp.index}, where, page,
                        GpaRights::all());
 }

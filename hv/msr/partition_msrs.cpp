@@ -8,6 +8,22 @@
 #include "machine/machine.h"
 
 namespace hv::msr {
+namespace {
+
+/// Under the management lock.
+WriteResult place_hypercall_page(const MsrAccess& access, std::uint64_t value) {
+  Partition& partition = access.vp.partition;
+  const Status status = place_overlay(
+      access.hypervisor, partition, {OverlayKind::kHypercall, VpIndex{0}},
+      OverlayPageRegister(value), access.hypervisor.hypercall_page(), GpaRights::read_execute());
+  if (status != Status::kSuccess) {
+    return fault();
+  }
+  partition.hypercall_register.store(value);
+  return {};
+}
+
+}  // namespace
 
 ReadResult read_zero(const MsrAccess&) { return 0; }
 WriteResult write_ignored(const MsrAccess&, std::uint64_t) { return {}; }
@@ -22,10 +38,11 @@ ReadResult read_guest_os_id(const MsrAccess& access) {
 /// TLFS "Guest OS Identity MSR": zero takes the hypercall page away, unless it is locked.
 WriteResult write_guest_os_id(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
+  const machine::LockGuard guard(access.hypervisor.management_lock);
   partition.guest_os_id.store(value);
   const OverlayPageRegister hypercall(partition.hypercall_register.load());
   if (value == 0 && hypercall.enabled() && !hypercall.locked()) {
-    return write_hypercall(access, hypercall.value() & ~OverlayPageRegister::kEnable);
+    return place_hypercall_page(access, hypercall.value() & ~OverlayPageRegister::kEnable);
   }
   return {};
 }
@@ -38,6 +55,8 @@ ReadResult read_hypercall(const MsrAccess& access) {
 /// Interface").
 WriteResult write_hypercall(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
+  // Another VP may write it, or the guest's identity, at the same time.
+  const machine::LockGuard guard(access.hypervisor.management_lock);
   if (OverlayPageRegister(partition.hypercall_register.load()).locked()) {
     return fault();
   }
@@ -47,15 +66,7 @@ WriteResult write_hypercall(const MsrAccess& access, std::uint64_t value) {
   if ((value & OverlayPageRegister::kEnable) == 0) {
     value &= ~OverlayPageRegister::kLocked;
   }
-  const OverlayPageRegister wanted(value);
-  const Status status =
-      place_overlay(access.hypervisor, partition, {OverlayKind::kHypercall, VpIndex{0}}, wanted,
-                    access.hypervisor.hypercall_page(), GpaRights::read_execute());
-  if (status != Status::kSuccess) {
-    return fault();
-  }
-  partition.hypercall_register.store(value);
-  return {};
+  return place_hypercall_page(access, value);
 }
 
 ReadResult read_vp_index(const MsrAccess& access) {
@@ -78,6 +89,7 @@ ReadResult read_reference_tsc(const MsrAccess& access) {
 /// The page's content does not depend on where it is, and is ready since the partition is.
 WriteResult write_reference_tsc(const MsrAccess& access, std::uint64_t value) {
   Partition& partition = access.vp.partition;
+  const machine::LockGuard guard(access.hypervisor.management_lock);
   const Status status =
       place_overlay(access.hypervisor, partition, {OverlayKind::kReferenceTsc, VpIndex{0}},
                     OverlayPageRegister(value), partition.reference_tsc_page, GpaRights::read());
