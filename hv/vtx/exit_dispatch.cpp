@@ -19,8 +19,14 @@ using machine::vmx::ExitReason;
 /// vol. 3 27.2.4). The event is then delivered again.
 void deliver_again(VirtualProcessor& vp) { vp.pending_event = interrupted_event(); }
 
-/// The processor found the guest's own state illegal: somebody wrote it so.
+/// The processor found the guest's own state illegal: somebody wrote it so. The event that was to
+/// be delivered is pending as before, where the parent sees it and may take it away.
 void report_failed_entry(LogicalProcessor& processor, VirtualProcessor& vp) {
+  const Event event = injected_event();
+  if (event.valid) {
+    vp.pending_event = event;
+    cancel_injection();
+  }
   intercept_invalid_register_value(processor.hypervisor(), vp);
 }
 

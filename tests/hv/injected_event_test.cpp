@@ -66,7 +66,15 @@ void map_entry(const child_maker::Child& made) {
                   .status() == Status::kSuccess);
 }
 
-void root() {
+constexpr std::uint64_t kHardwareException = 3;
+/// An invalid-opcode exception.
+constexpr std::uint64_t kEvent = PendingInterruption::kPending |
+                                 (kHardwareException << PendingInterruption::kTypeShift) |
+                                 (std::uint64_t{6} << PendingInterruption::kVectorShift);
+
+/// A child that starts with the event to be delivered before its first instruction, whose page is
+/// not mapped.
+child_maker::Child start_with_event() {
   begin();
   machine::set_interrupt_handler(0x30, [](const machine::InterruptFrame&) {
     machine::write_msr(machine::x86::kX2ApicEoi, 0);
@@ -77,15 +85,18 @@ void root() {
   const hv::UnmapGpaPagesInput unmap{made.id, entry, 0, 0};
   GUEST_CHECK(call(HypercallControl(CallCode::kUnmapGpaPages).with_reps(1), unmap).status() ==
               Status::kSuccess);
-  // An invalid-opcode exception, to be delivered before the first instruction.
-  constexpr std::uint64_t kHardwareException = 3;
-  constexpr std::uint64_t kEvent = PendingInterruption::kPending |
-                                   (kHardwareException << PendingInterruption::kTypeShift) |
-                                   (std::uint64_t{6} << PendingInterruption::kVectorShift);
   child_maker::set_register(made, 0, RegisterName::kPendingInterruption, kEvent);
   child_maker::start(made, 0);
-  const hv::MemoryIntercept fetch =
-      take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
+  return made;
+}
+
+hv::MemoryIntercept take_intercept() {
+  return take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
+}
+
+void root() {
+  const child_maker::Child made = start_with_event();
+  const hv::MemoryIntercept fetch = take_intercept();
   GUEST_CHECK(fetch.header.access == hv::InterceptAccess::kExecute);
   GUEST_CHECK(fetch.gpa == made.header.entry_gpa);
   GUEST_CHECK((fetch.header.execution_state & InterceptHeader::kInterruptionPending) != 0);
@@ -95,8 +106,7 @@ void root() {
   child_maker::set_register(made, 0, RegisterName::kPendingInterruption, 0);
   map_entry(made);
   child_maker::set_register(made, 0, RegisterName::kInterceptSuspend, 0);
-  const hv::MemoryIntercept store =
-      take_payload<hv::MemoryIntercept>(hv::MessageType::kUnmappedGpa);
+  const hv::MemoryIntercept store = take_intercept();
   GUEST_CHECK(store.header.access == hv::InterceptAccess::kWrite);
   GUEST_CHECK(store.gpa == child_maker::kHole.value());
   GUEST_CHECK((store.header.execution_state & InterceptHeader::kInterruptionPending) == 0);
@@ -106,12 +116,42 @@ void root() {
   end(0);
 }
 
-}  // namespace
+/// What the processor says of state that no processor can be in, the hypervisor tells the parent.
+void root_that_writes_illegal_state() {
+  const child_maker::Child made = start_with_event();
+  static_cast<void>(take_intercept());
+  constexpr std::uint64_t kNotCanonical = 1ull << 63;
+  child_maker::set_register(made, 0, RegisterName::kRip, kNotCanonical);
+  child_maker::set_register(made, 0, RegisterName::kInterceptSuspend, 0);
+  GUEST_CHECK(take_message().header.type == hv::MessageType::kInvalidVpRegisterValue);
+  GUEST_CHECK(read_pending(made) == kEvent);
+  // Taken away, it is not delivered.
+  child_maker::set_register(made, 0, RegisterName::kPendingInterruption, 0);
+  child_maker::set_register(made, 0, RegisterName::kRip, made.header.entry_gpa);
+  map_entry(made);
+  child_maker::set_register(made, 0, RegisterName::kInterceptSuspend, 0);
+  const hv::MemoryIntercept store = take_intercept();
+  GUEST_CHECK(store.gpa == child_maker::kHole.value());
+  GUEST_CHECK(machine::load_u32(made.memory + child_maker::kSharedWord.value()) == 1);
+  child_maker::destroy(made);
+  end(0);
+}
 
-TEST_CASE("an event whose delivery a memory intercept stops is still pending", "[hv][intercept]") {
+void require_passes(void (*root_of_run)()) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    const sim::RunResult result = run(world_with_child(root, child), seed);
+    const sim::RunResult result = run(world_with_child(root_of_run, child), seed);
     INFO("seed " << seed << " " << describe(result));
     REQUIRE(result.passed());
   }
+}
+
+}  // namespace
+
+TEST_CASE("an event whose delivery a memory intercept stops is still pending", "[hv][intercept]") {
+  require_passes(root);
+}
+
+TEST_CASE("an event that was to be delivered with an entry that failed is still pending",
+          "[hv][intercept]") {
+  require_passes(root_that_writes_illegal_state);
 }
