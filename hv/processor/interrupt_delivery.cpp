@@ -192,6 +192,7 @@ void deliver_command(Hypervisor& hypervisor, VirtualProcessor& target,
         break;
       case InterruptDelivery::kInit:
         target.init_pending = true;
+        target.startup_vector.reset();  // what came before it is over
         break;
       case InterruptDelivery::kStartup:
         target.startup_vector = command.vector;

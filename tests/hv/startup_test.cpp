@@ -90,6 +90,22 @@ void first_processor() {
   end(99);
 }
 
+/// On one logical processor, where the second cannot look at the IPIs one by one.
+void first_that_starts_and_resets() {
+  begin();
+  place_trampoline(kFirstVector);
+  send(InterruptDelivery::kInit, 0);
+  send(InterruptDelivery::kStartup, kFirstVector);
+  send(InterruptDelivery::kInit, 0);
+  machine::spend(50'000'000);  // the second has its turn
+  GUEST_CHECK(machine::load_u32(kStarts) == 0);
+  send(InterruptDelivery::kStartup, kFirstVector);
+  await(kStarts, 1);
+  machine::store_u32(kDone, 1);
+  machine::sti_hlt();
+  end(99);
+}
+
 void second_processor() {
   enable_local_apic();
   machine::set_interrupt_handler(kWakeVector, acknowledge);
@@ -125,5 +141,14 @@ TEST_CASE("a child starts its second processor by INIT and startup IPI", "[hv][s
       INFO("seed " << seed << ", " << processors << " processors: " << describe(result));
       REQUIRE(result.passed());
     }
+  }
+}
+
+TEST_CASE("an INIT ends a startup that was asked for before it", "[hv][startup]") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const sim::RunResult result =
+        run(world_with_child(root, first_that_starts_and_resets, second_processor, 1), seed);
+    INFO("seed " << seed << ": " << describe(result));
+    REQUIRE(result.passed());
   }
 }
