@@ -103,10 +103,6 @@ void Hypervisor::create_root() {
   vp.context.load(this_processor().index());
   INVARIANT(load_root_image(information_, split));
   vp.context.unload();
-  {
-    const machine::LockGuard guard(vp.lock);
-    vp.suspend.explicitly = false;
-  }
   review_time(*this, root);
   notify(vp);
 }

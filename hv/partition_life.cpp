@@ -154,7 +154,8 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
     vp_pages.event_ring = *partition.pool.take();
   }
   VirtualProcessor* const vp = &partition.vps.make(partition, index, vp_pages);
-  vp->suspend.explicitly = true;
+  // Nobody but itself starts the root's: with an INIT and startup interrupts, as a computer's.
+  vp->suspend.explicitly = !partition.is_root();
   vp->suspend.startup = index != VpIndex{0};
   vp->pinned_lp = pinned_lp;
   if (partition.is_root()) {

@@ -49,4 +49,10 @@ std::expected<Partition*, Status> find_owner(const CallContext& context, Partiti
   return found;
 }
 
+bool is_legal(const ProximityDomainInfo& proximity) {
+  const std::uint32_t known = ProximityDomainInfo::kPreferred | ProximityDomainInfo::kValid;
+  const bool valid = (proximity.flags & ProximityDomainInfo::kValid) != 0;
+  return (proximity.flags & ~known) == 0 && (!valid || proximity.id == 0);
+}
+
 }  // namespace hv::calls

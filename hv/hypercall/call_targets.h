@@ -64,6 +64,9 @@ class [[nodiscard]] StopScope {
 /// lock.
 [[nodiscard]] CallOutcome refuse(const CallContext& context, PartitionId id, Status status);
 
+/// What a caller says of the place of memory or a processor. All nodes of the computer are one.
+[[nodiscard]] bool is_legal(const ProximityDomainInfo& proximity);
+
 [[nodiscard]] inline CallOutcome fail(Status status) { return {.status = status}; }
 
 }  // namespace hv::calls

@@ -58,13 +58,6 @@ Status take_from_caller(Hypervisor& hypervisor, Partition& caller, std::span<con
   return status;
 }
 
-/// All nodes of the computer are one.
-bool is_legal(const ProximityDomainInfo& proximity) {
-  const std::uint32_t known = ProximityDomainInfo::kPreferred | ProximityDomainInfo::kValid;
-  const bool valid = (proximity.flags & ProximityDomainInfo::kValid) != 0;
-  return (proximity.flags & ~known) == 0 && (!valid || proximity.id == 0);
-}
-
 }  // namespace
 
 CallOutcome deposit_memory(CallContext& context, std::uint32_t first, std::uint32_t) {

@@ -30,18 +30,30 @@ std::uint32_t apic_id_of(VirtualProcessor& vp) {
   return vp.apic.id();
 }
 
+/// Where a new VP of the partition has to stay: the flags name a logical processor for one of the
+/// root, and are zero for a child's.
+std::expected<std::uint32_t, Status> place_of(const CallContext& context,
+                                              const Partition& partition, std::uint64_t flags) {
+  if (partition.is_root() ? flags >= context.hypervisor.processor_count() : flags != 0) {
+    return std::unexpected(Status::kInvalidParameter);
+  }
+  return partition.is_root() ? static_cast<std::uint32_t>(flags) : kNoLp;
+}
+
 }  // namespace
 
 CallOutcome create_vp(CallContext& context) {
   const auto input = context.header<CreateVpInput>();
-  if (!all_zero(input.reserved)) {
-    return fail(Status::kInvalidParameter);
-  }
   Hypervisor& hypervisor = context.hypervisor;
   const machine::LockGuard guard(hypervisor.management_lock);
   const auto target = find_active_target(context, input.partition, SelfAllowed::kRootOnly);
   if (!target) {
     return fail(target.error());
+  }
+  const auto place = place_of(context, **target, input.flags);
+  if (!all_zero(input.reserved) || input.subnode_type > CreateVpInput::kSubnodeTypeMax ||
+      !is_legal(input.proximity) || !place) {
+    return fail(Status::kInvalidParameter);
   }
   const auto index = static_cast<std::uint32_t>(input.vp);
   if (index >= kMaxVirtualProcessors || (*target)->vp(input.vp) != nullptr) {
@@ -51,8 +63,7 @@ CallOutcome create_vp(CallContext& context) {
                     (*target)->vps.count() + 1)) {
     return fail(Status::kOperationDenied);
   }
-  const std::uint32_t pinned = (*target)->is_root() ? index % hypervisor.processor_count() : kNoLp;
-  const Status status = hv::create_vp(hypervisor, **target, input.vp, pinned);
+  const Status status = hv::create_vp(hypervisor, **target, input.vp, *place);
   if (status == Status::kSuccess) {
     machine::trace(kVpCreated, machine::Track::kPartition,
                    static_cast<std::uint64_t>((*target)->id), index);

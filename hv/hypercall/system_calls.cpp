@@ -24,13 +24,6 @@ bool is_added(const Hypervisor& hypervisor, std::uint32_t processor) {
          (hypervisor.added_processors & bit_of(processor)) != 0;
 }
 
-/// One node is all that there is.
-bool is_legal(const ProximityDomainInfo& proximity) {
-  const std::uint32_t known = ProximityDomainInfo::kPreferred | ProximityDomainInfo::kValid;
-  const bool valid = (proximity.flags & ProximityDomainInfo::kValid) != 0;
-  return (proximity.flags & ~known) == 0 && (!valid || proximity.id == 0);
-}
-
 bool is_legal(const SleepStateInfo& info) {
   return info.sleep_state >= SleepStateInfo::kFirst && info.sleep_state <= SleepStateInfo::kLast &&
          info.reserved == std::array<std::uint8_t, 2>{};

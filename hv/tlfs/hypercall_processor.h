@@ -17,12 +17,15 @@
 namespace hv {
 
 struct CreateVpInput {
+  /// Any, a socket, a cluster, those that share a cache.
+  static constexpr std::uint8_t kSubnodeTypeMax = 3;
   PartitionId partition{};
   VpIndex vp{};
   std::array<std::uint8_t, 3> reserved{};
   std::uint8_t subnode_type = 0;
   std::uint64_t subnode_id = 0;
   ProximityDomainInfo proximity;
+  /// Of a VP of the root's own the logical processor, else 0.
   std::uint64_t flags = 0;
 };
 static_assert(sizeof(CreateVpInput) == 40);

@@ -100,6 +100,7 @@ void start_second() {
   hv::CreateVpInput creation;
   creation.partition = hv::kPartitionIdSelf;
   creation.vp = hv::VpIndex{1};
+  creation.flags = 1;
   GUEST_CHECK(call(HypercallControl(CallCode::kCreateVp), creation).status() == Status::kSuccess);
   machine::ImageHeader header;
   machine::read_memory(machine::image_base(), std::as_writable_bytes(std::span(&header, 1)));

@@ -277,6 +277,7 @@ void start_own_processor(std::uint32_t vp) {
   hv::CreateVpInput input;
   input.partition = self.id;
   input.vp = hv::VpIndex{vp};
+  input.flags = vp;
   if (caller.simple(CallCode::kCreateVp, input) == Status::kInsufficientMemory) {
     std::array<Gpn, 16> pages{};
     for (std::uint64_t page = 0; page < pages.size(); ++page) {

@@ -118,6 +118,23 @@ void second_processor() {
   }
 }
 
+/// As a kernel that is the root brings its other processors up.
+void root_that_starts_its_second() {
+  begin();
+  hv::CreateVpInput input;
+  input.partition = hv::kPartitionIdSelf;
+  input.vp = hv::VpIndex{1};
+  input.flags = 1;
+  GUEST_CHECK(call(hv::HypercallControl(hv::CallCode::kCreateVp), input).status() ==
+              hv::Status::kSuccess);
+  place_trampoline(kFirstVector);
+  send(InterruptDelivery::kInit, 0);
+  send(InterruptDelivery::kStartup, kFirstVector);
+  await(kStarts, 1);
+  GUEST_CHECK(machine::load_u32(kApicId) == 1);
+  end(0);
+}
+
 void root() {
   begin();
   const child_maker::Child child = child_maker::make("child", 2);
@@ -148,6 +165,16 @@ TEST_CASE("an INIT ends a startup that was asked for before it", "[hv][startup]"
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     const sim::RunResult result =
         run(world_with_child(root, first_that_starts_and_resets, second_processor, 1), seed);
+    INFO("seed " << seed << ": " << describe(result));
+    REQUIRE(result.passed());
+  }
+}
+
+TEST_CASE("the root starts its second processor by INIT and startup IPI", "[hv][startup]") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    sim::WorldConfiguration configuration = world(root_that_starts_its_second, 2);
+    configuration.guests.front().boot_processor = second_processor;
+    const sim::RunResult result = run(configuration, seed);
     INFO("seed " << seed << ": " << describe(result));
     REQUIRE(result.passed());
   }

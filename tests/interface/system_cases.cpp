@@ -181,6 +181,7 @@ constexpr CallCase kCases[] = {
        hv::CreateVpInput vp;
        vp.partition = hv::kPartitionIdSelf;
        vp.vp = hv::VpIndex{1};
+       vp.flags = 1;
        GUEST_CHECK(made(CallCode::kCreateVp, vp) == Status::kSuccess);
        return status;
      }},

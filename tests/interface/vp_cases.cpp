@@ -1,5 +1,7 @@
 // CreateVp, DeleteVp, StartVirtualProcessor and EnterSleepState (TLFS "Virtual Processor
 // Management").
+#include <array>
+
 #include "machine/x86.h"
 #include "tests/hv/test_kernel.h"
 #include "tests/interface/case_tables.h"
@@ -25,6 +27,35 @@ Status create_vp_of(const hv::CreateVpInput& input) {
 
 Status delete_vp(PartitionId id, VpIndex vp) {
   return call(HypercallControl(CallCode::kDeleteVp), hv::DeleteVpInput{id, vp, 0}).status();
+}
+
+/// The answer to an input that makes no VP.
+Status refused(const hv::CreateVpInput& input) {
+  const Status status = create_vp_of(input);
+  if (input.partition != kSelf) {
+    GUEST_CHECK(delete_vp(input.partition, input.vp) == Status::kInvalidVpIndex);
+  }
+  return status;
+}
+
+/// Of the computer that rows run on.
+constexpr std::uint64_t kSecondProcessor = 1;
+constexpr std::uint64_t kNoProcessor = 2;
+
+hv::CreateVpInput own_vp(std::uint64_t processor) {
+  hv::CreateVpInput input;
+  input.partition = kSelf;
+  input.vp = VpIndex{1};
+  input.flags = processor;
+  return input;
+}
+std::uint64_t own_register(hv::RegisterName name) {
+  const hv::VpRegistersInput header{kSelf, VpIndex{1}, 0, {}};
+  const std::array<hv::RegisterName, 1> names{name};
+  GUEST_CHECK(call(HypercallControl(CallCode::kGetVpRegisters), header,
+                   std::span<const hv::RegisterName>(names))
+                  .status() == Status::kSuccess);
+  return output<hv::RegisterValue>().low;
 }
 
 PartitionId with_vp() {
@@ -68,6 +99,46 @@ constexpr CallCase kCreateCases[] = {
        GUEST_CHECK(delete_vp(input.partition, kFirst) == Status::kInvalidVpIndex);
        return status;
      }},
+    {CallCode::kCreateVp, "a child's on a socket, of the node that there is", Status::kSuccess,
+     [] {
+       hv::CreateVpInput input;
+       input.partition = active_partition();
+       input.subnode_type = 1;
+       input.proximity.flags =
+           hv::ProximityDomainInfo::kPreferred | hv::ProximityDomainInfo::kValid;
+       return create_vp_of(input);
+     }},
+    {CallCode::kCreateVp, "a subnode of no kind", Status::kInvalidParameter,
+     [] {
+       hv::CreateVpInput input;
+       input.partition = active_partition();
+       input.subnode_type = 4;
+       return refused(input);
+     }},
+    {CallCode::kCreateVp, "a node that the computer does not have", Status::kInvalidParameter,
+     [] {
+       hv::CreateVpInput input;
+       input.partition = active_partition();
+       input.proximity = {1, hv::ProximityDomainInfo::kValid};
+       return refused(input);
+     }},
+    {CallCode::kCreateVp, "flags for a child's", Status::kInvalidParameter,
+     [] {
+       hv::CreateVpInput input;
+       input.partition = active_partition();
+       input.flags = 1;
+       return refused(input);
+     }},
+    {CallCode::kCreateVp, "the root's own, which waits for its startup", Status::kSuccess,
+     [] {
+       const Status status = create_vp_of(own_vp(kSecondProcessor));
+       GUEST_CHECK(own_register(hv::RegisterName::kExplicitSuspend) == 0);
+       GUEST_CHECK(own_register(hv::RegisterName::kInternalActivityState) ==
+                   hv::kActivityStartupSuspend);
+       return status;
+     }},
+    {CallCode::kCreateVp, "the root's own, for no logical processor", Status::kInvalidParameter,
+     [] { return refused(own_vp(kNoProcessor)); }},
     {CallCode::kCreateVp, "one more than its pool has memory for", Status::kInsufficientMemory,
      [] {
        const PartitionId id = active_partition();
