@@ -161,6 +161,7 @@ Status create_vp(Hypervisor& hypervisor, Partition& partition, VpIndex index,
   if (partition.is_root()) {
     // Where the pages really lie: the root sees nothing else there.
     vp->synic.preset_pages();
+    vp->vp_assist = OverlayPageRegister(machine::Gpn(vp_pages.assist.value()), false);
   }
   vp->lp = pinned_lp != kNoLp ? pinned_lp
                               : static_cast<std::uint32_t>(index) % hypervisor.processor_count();

@@ -236,6 +236,14 @@ constexpr MsrCase kCases[] = {
      [](const child_maker::Child& child) {
        make_path(child.id, child.id, hv::PortInfo::message(kUsedSint, hv::VpIndex{0}));
      }},
+    {hv::kMsrVpAssistPage, "the root's, where the hypervisor put it", kWorks,
+     [] {
+       const std::uint64_t preset = machine::read_msr(hv::kMsrVpAssistPage);
+       GUEST_CHECK(preset != 0 && (preset & 1) == 0);
+       const MsrOutcome outcome = write_and_read_back(hv::kMsrVpAssistPage, preset | 1);
+       GUEST_CHECK(machine::load_u32(machine::Gpa(preset)) == 0);
+       return outcome;
+     }},
     {hv::kMsrVpAssistPage, "a page beyond the GPA space, which nobody sees", kWorks,
      [] { return write_and_read_back(hv::kMsrVpAssistPage, ~0xFFEull); }},
     {hv::kMsrVpAssistPage, "a child without the privilege", kFaults,
