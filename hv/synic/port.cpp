@@ -62,6 +62,10 @@ Status check_port(PortId id, const PortInfo& info) {
   if (info.reserved0 != 0 || info.reserved1 != 0) {
     return Status::kInvalidParameter;
   }
+  // 0 is what an event ring has where nothing is.
+  if (info.type == PortType::kDoorbell && id == PortId{0}) {
+    return Status::kInvalidPortId;
+  }
   switch (info.type) {
     case PortType::kMessage:
     case PortType::kDoorbell:

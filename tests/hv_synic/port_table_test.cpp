@@ -65,6 +65,7 @@ struct Fixture {
 TEST_CASE("a port is refused as the interface says", "[hv][ports]") {
   const PortId id{5};
   CHECK(hv::check_port(PortId{0x1000000}, kMessagePort) == Status::kInvalidPortId);
+  CHECK(hv::check_port(PortId{0}, kMessagePort) == Status::kSuccess);
   CHECK(hv::check_port(id, kMessagePort) == Status::kSuccess);
   CHECK(hv::check_port(id, PortInfo::message(0, VpIndex{0})) == Status::kInvalidParameter);
   CHECK(hv::check_port(id, PortInfo::message(15, VpIndex{0})) == Status::kSuccess);

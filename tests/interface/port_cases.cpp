@@ -181,6 +181,11 @@ constexpr CallCase kCreate[] = {
      [] { return create_with([](hv::CreatePortInput& input) { input.reserved = 1; }); }},
     {CallCode::kCreatePort, "a VTL", Status::kInvalidParameter,
      [] { return create_with([](hv::CreatePortInput& input) { input.port_vtl = 1; }); }},
+    {CallCode::kCreatePort, "a doorbell port of the id that a ring has where it is empty",
+     Status::kInvalidPortId,
+     [] {
+       return create_port(port_input(kSelf, make_child().id, doorbell_port(), hv::PortId{0}));
+     }},
     {CallCode::kCreatePort, "a doorbell port of a child's", Status::kInvalidParameter,
      [] { return create_port(port_input(make_child().id, kSelf, doorbell_port(5))); }},
     {CallCode::kCreatePort, "a child without memory for it", Status::kInsufficientMemory,
