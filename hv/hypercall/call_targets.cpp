@@ -10,7 +10,8 @@ std::expected<Partition*, Status> find_target(const CallContext& context, Partit
     return std::unexpected(Status::kInvalidPartitionId);
   }
   const bool self_is_fine =
-      found == &context.caller && self == SelfAllowed::kRootOnly && found->is_root();
+      found == &context.caller &&
+      (self == SelfAllowed::kAnybody || (self == SelfAllowed::kRootOnly && found->is_root()));
   if (found->parent != &context.caller && !self_is_fine) {
     return std::unexpected(Status::kAccessDenied);
   }

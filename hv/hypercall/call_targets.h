@@ -9,10 +9,10 @@
 
 namespace hv::calls {
 
-/// Whether the root may name itself.
-enum class SelfAllowed : std::uint8_t { kNever, kRootOnly };
+/// Who may name itself.
+enum class SelfAllowed : std::uint8_t { kNever, kRootOnly, kAnybody };
 
-/// The partition that the caller, its parent, names. Under the management lock.
+/// The partition that the caller, its parent or itself, names. Under the management lock.
 /// kInvalidPartitionId, kAccessDenied.
 [[nodiscard]] std::expected<Partition*, Status> find_target(const CallContext& context,
                                                             PartitionId id, SelfAllowed self);

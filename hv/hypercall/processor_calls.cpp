@@ -140,7 +140,7 @@ CallOutcome get_vp_index_from_apic_id(CallContext& context, std::uint32_t first,
     return CallOutcome::try_again();
   }
   const machine::LockGuard guard(context.hypervisor.management_lock);
-  const auto owner = find_owner(context, input.partition, Privilege::kStartVirtualProcessor);
+  const auto owner = find_active_target(context, input.partition, SelfAllowed::kAnybody);
   if (!owner) {
     return fail(owner.error());
   }

@@ -6,6 +6,7 @@
 #include "machine/x86.h"
 #include "tests/hv/test_kernel.h"
 #include "tests/interface/case_tables.h"
+#include "tests/interface/msr_steps.h"
 #include "tests/interface/partition_steps.h"
 
 namespace interface_test {
@@ -233,6 +234,14 @@ constexpr CallCase kCases[] = {
        GUEST_CHECK(machine::load_u32(kOutputPage) == 1);
        return status;
      }},
+    {CallCode::kGetVpIndexFromApicId, "a child's own, without a privilege", Status::kSuccess,
+     [] {
+       begin();
+       return find_vp(hv::kPartitionIdSelf, 0);
+     },
+     Caller::kChild, nullptr, nullptr, without<hv::Privilege::kStartVirtualProcessor>},
+    {CallCode::kGetVpIndexFromApicId, "a child asks about its parent", Status::kAccessDenied,
+     [] { return find_vp(hv::kPartitionIdRoot, 0); }, Caller::kChild},
     {CallCode::kGetVpIndexFromApicId, "an id that is nobody's", Status::kInvalidParameter,
      [] { return find_vp(hv::kPartitionIdSelf, 77); }},
     {CallCode::kGetVpIndexFromApicId, "another trust level", Status::kInvalidParameter,
