@@ -1,6 +1,7 @@
 #include "hv/registers/parent_registers.h"
 
 #include "hv/cpuid/cpuid_subject.h"
+#include "hv/hypercall/property_table.h"
 #include "hv/hypervisor.h"
 #include "hv/processor/asked_events.h"
 #include "hv/tlfs/cpuid.h"
@@ -138,6 +139,27 @@ std::optional<Status> write_derived(RegisterName name, std::uint64_t value) {
   }
 }
 
+/// The property of the partition that a register is; null if it is none.
+const PropertyDescription* property_of(RegisterName name) {
+  switch (name) {
+    case RegisterName::kEmulatedTimerPeriod:
+      return find_property(PartitionProperty::kEmulatedTimerPeriod);
+    case RegisterName::kEmulatedTimerControl:
+      return find_property(PartitionProperty::kEmulatedTimerControl);
+    case RegisterName::kPmTimerAssist:
+      return find_property(PartitionProperty::kPmTimerAssist);
+    default:
+      return nullptr;
+  }
+}
+
+Status write_property(Hypervisor& hypervisor, VirtualProcessor& vp,
+                      const PropertyDescription& property, std::uint64_t value) {
+  const machine::LockGuard guard(hypervisor.management_lock);
+  const Status status = property.write({this_processor(), vp.partition}, value);
+  return status == Status::kPropertyValueOutOfRange ? Status::kInvalidRegisterValue : status;
+}
+
 /// Exceptions and external interrupts; the other types only the hypervisor makes.
 bool is_legal_event(const RegisterValue& value) {
   const PendingEvent event{value};
@@ -193,7 +215,7 @@ Status write_dispatch_suspend(Hypervisor& hypervisor, VirtualProcessor& vp, std:
 
 }  // namespace
 
-std::optional<RegisterValue> read_parent_register(Hypervisor&, VirtualProcessor& vp,
+std::optional<RegisterValue> read_parent_register(Hypervisor& hypervisor, VirtualProcessor& vp,
                                                   RegisterName name) {
   if (const auto which = event_place(name)) {
     return vp.records.pending_events[*which];
@@ -206,6 +228,10 @@ std::optional<RegisterValue> read_parent_register(Hypervisor&, VirtualProcessor&
   }
   if (const auto leaf = leaf_of(name)) {
     return leaf_value(vp, *leaf);
+  }
+  if (const PropertyDescription* const property = property_of(name)) {
+    const machine::LockGuard guard(hypervisor.management_lock);
+    return from_number(property->read({this_processor(), vp.partition}));
   }
   if (const auto value = read_memory_type(vp.records.memory_types, name)) {
     return from_number(*value);
@@ -229,6 +255,9 @@ std::optional<Status> write_parent_register(Hypervisor& hypervisor, VirtualProce
   }
   if (leaf_of(name)) {
     return Status::kInvalidParameter;
+  }
+  if (const PropertyDescription* const property = property_of(name)) {
+    return write_property(hypervisor, vp, *property, value.low);
   }
   if (const auto written = write_memory_type(vp.records.memory_types, name, value.low)) {
     return written;

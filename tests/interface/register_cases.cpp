@@ -24,6 +24,8 @@ namespace x86 = machine::x86;
 constexpr RegisterName kNoSuchRegister{0x0012'3456};
 constexpr std::uint64_t kUpperHalf = 0xFFFF'8000'0000'0000;
 constexpr std::uint64_t kNotCanonical = 0x8000'0000'0000;
+/// A port, and that it is there.
+constexpr std::uint64_t kPmTimer = 0x608 | 1u << 17;
 
 Status get(PartitionId id, VpIndex vp, RegisterName name) {
   const hv::VpRegistersInput header{id, vp, 0, {}};
@@ -246,6 +248,29 @@ constexpr CallCase kCases[] = {
                    0x0606'0606'0505'0404);
        return status;
      }},
+    {CallCode::kSetVpRegisters, "PmTimerAssist, which is the partition's property",
+     Status::kSuccess,
+     [] {
+       const Child child = make_child();
+       const Status status = set(child, RegisterName::kPmTimerAssist, kPmTimer);
+       GUEST_CHECK(value_of(child, RegisterName::kPmTimerAssist).low == kPmTimer);
+       const hv::GetPartitionPropertyInput input{child.id, hv::PartitionProperty::kPmTimerAssist,
+                                                 0};
+       GUEST_CHECK(call(HypercallControl(CallCode::kGetPartitionProperty), input).status() ==
+                   Status::kSuccess);
+       GUEST_CHECK(output<hv::GetPartitionPropertyOutput>().value == kPmTimer);
+       return status;
+     }},
+    {CallCode::kSetVpRegisters, "an emulated timer of no period", Status::kSuccess,
+     [] { return keep(RegisterName::kEmulatedTimerPeriod, {}); }},
+    {CallCode::kSetVpRegisters, "an emulated timer that is off", Status::kSuccess,
+     [] { return keep(RegisterName::kEmulatedTimerControl, {}); }},
+    {CallCode::kSetVpRegisters, "an emulated timer's period", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kEmulatedTimerPeriod, 10'000); }},
+    {CallCode::kSetVpRegisters, "an emulated timer turned on", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kEmulatedTimerControl, 1); }},
+    {CallCode::kSetVpRegisters, "a reserved bit of PmTimerAssist", Status::kInvalidRegisterValue,
+     [] { return leave(RegisterName::kPmTimerAssist, 1u << 18); }},
     {CallCode::kSetVpRegisters, "a SINT, a synthetic timer and the guest's id", Status::kSuccess,
      [] {
        const Child child = make_child();
