@@ -302,7 +302,7 @@ class Computer final : private BoardHost, private HashListener {
   [[nodiscard]] bool take_guest_event();
   [[nodiscard]] Context* find_guest(LogicalProcessor& processor,
                                     const std::optional<vtx::Event>& event);
-  [[nodiscard]] Context* find_suspended_guest(const LogicalProcessor& processor);
+  [[nodiscard]] Context* find_suspended_guest(std::uint32_t id, std::uint64_t rip);
   [[nodiscard]] Context& start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel,
                                      std::uint64_t entry_page, bool boot_processor);
 

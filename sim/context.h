@@ -79,19 +79,22 @@ struct Context {
   /// Where the guest stands, in the only form that software above the seam sees: the instruction
   /// that it executes is at its offset in every page that a guest can stand in.
   [[nodiscard]] std::uint64_t rip(Instruction instruction = instructions::kNone) const {
-    return rip_base | ((position << machine::kPageShift) & rip_mask) | instruction.offset;
+    return rip_base + (((position << machine::kPageShift) & rip_mask) | instruction.offset);
   }
   [[nodiscard]] static bool is_synthetic(std::uint64_t rip) { return (rip >> 46) == 1; }
-  /// The same of a guest that was started outside of IA-32e mode, where RIP has 32 bits.
-  [[nodiscard]] static bool is_synthetic_32(std::uint64_t rip) { return (rip >> 31) == 1; }
   [[nodiscard]] static std::uint32_t id_of(std::uint64_t rip) {
-    return static_cast<std::uint32_t>(is_synthetic(rip)
-                                          ? (rip & (kSyntheticRip - 1)) >> kPositionBits
-                                          : (rip & (kSyntheticRip32 - 1)) >> kPositionBits32);
+    return static_cast<std::uint32_t>((rip & (kSyntheticRip - 1)) >> kPositionBits);
   }
-  void stand_in_32_bits() {
-    rip_base = kSyntheticRip32 | (std::uint64_t{id} << kPositionBits32);
+  /// A guest that was started outside of IA-32e mode, where RIP has 32 bits and there are no pages
+  /// to stand in everywhere, stands in the entry page itself, so far from the base of its code.
+  void stand_in_32_bits(std::uint64_t distance) {
+    rip_base = distance & 0xFFFF'FFFF;
     rip_mask = 0;
+    in_32_bits = true;
+  }
+  /// Whether it stands where it was when it last left, or behind that instruction.
+  [[nodiscard]] bool stands_at(std::uint64_t rip) const {
+    return rip == exit_rip || rip == exit_rip + exit_length;
   }
 
   /// Stacks begin at different lines of a page; those of guests, of which there can be many and
@@ -102,8 +105,6 @@ struct Context {
   }
   static constexpr std::uint64_t kSyntheticRip = std::uint64_t{1} << 46;
   static constexpr std::uint32_t kPositionBits = 24;
-  static constexpr std::uint64_t kSyntheticRip32 = std::uint64_t{1} << 31;
-  static constexpr std::uint32_t kPositionBits32 = 12;
 
   Fiber fiber;
   Program& program;
@@ -111,6 +112,7 @@ struct Context {
   const bool guest;
   std::uint64_t rip_base = kSyntheticRip | (std::uint64_t{id} << kPositionBits);
   std::uint64_t rip_mask = (1u << kPositionBits) - machine::kPageSize;
+  bool in_32_bits = false;
   bool boot_processor = false;
   /// The processor that runs it; null while it is not entered.
   LogicalProcessor* on = nullptr;

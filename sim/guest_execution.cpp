@@ -125,11 +125,14 @@ void Computer::end_span() {
 Context* Computer::find_guest(LogicalProcessor& processor, const std::optional<vtx::Event>& event) {
   const std::uint64_t rip = processor.vtx.guest().rip;
   if (Context::is_synthetic(rip)) {
-    return find_suspended_guest(processor);
+    return find_suspended_guest(Context::id_of(rip), rip);
   }
   const vtx::Vmcs& vmcs = *processor.vtx.current_vmcs();
-  if (Context::is_synthetic_32(rip) && !in_ia32e_mode(vmcs)) {
-    return find_suspended_guest(processor);
+  for (const auto& context : contexts_) {
+    if (context != nullptr && context->vmcs == &vmcs && context->in_32_bits &&
+        context->stands_at(rip)) {
+      return find_suspended_guest(context->id, rip);
+    }
   }
   const std::uint64_t address = fetch_address(vmcs, rip);
   const auto where = processor.vtx.translate(machine::Gpa(address), vtx::Access::kFetch);
@@ -158,12 +161,9 @@ Context* Computer::find_guest(LogicalProcessor& processor, const std::optional<v
   return &start_guest(vmcs, *kernel, where->page().value(), marker->boot_processor);
 }
 
-Context* Computer::find_suspended_guest(const LogicalProcessor& processor) {
-  const std::uint64_t rip = processor.vtx.guest().rip;
-  const std::uint32_t id = Context::id_of(rip);
+Context* Computer::find_suspended_guest(std::uint32_t id, std::uint64_t rip) {
   Context* const guest = id < contexts_.size() ? contexts_[id].get() : nullptr;
-  if (guest == nullptr || !guest->is_guest() ||
-      (rip != guest->exit_rip && rip != guest->exit_rip + guest->exit_length)) {
+  if (guest == nullptr || !guest->is_guest() || !guest->stands_at(rip)) {
     violation("guests execute their images",
               nobody_at(rip, guest != nullptr ? std::optional(guest->exit_rip) : std::nullopt));
   }
@@ -203,7 +203,7 @@ Context& Computer::start_guest(const vtx::Vmcs& vmcs, const GuestProgram& kernel
   guest.boot_processor = boot_processor;
   guest.vmcs = &vmcs;
   if (!in_ia32e_mode(vmcs)) {
-    guest.stand_in_32_bits();
+    guest.stand_in_32_bits(entry_page_gpa(kernel) - fetch_address(vmcs, 0));
   }
   return guest;
 }

@@ -72,6 +72,10 @@ void put_page_tables(Bytes& image, std::uint64_t base) {
 
 std::uint64_t program_key(const std::string& name) { return XXH3_64bits(name.data(), name.size()); }
 
+std::uint64_t entry_page_gpa(const GuestProgram& program) {
+  return program.load_gpa + kEntryPage * machine::kPageSize;
+}
+
 std::optional<EntryMarker> read_marker(std::span<const std::byte, kEntryMarkerBytes> bytes) {
   MarkerBytes marker{};
   std::memcpy(&marker, bytes.data(), sizeof marker);
@@ -92,7 +96,7 @@ Bytes build_image(const GuestProgram& program) {
   header.max_processors = program.max_processors;
   header.load_gpa = base;
   header.file_size_bytes = kBootPage * kPageSize;
-  header.entry_gpa = base + kEntryPage * kPageSize;
+  header.entry_gpa = entry_page_gpa(program);
   header.processor_entry_gpa = header.entry_gpa + kEntryMarkerBytes;
   header.page_tables_gpa = base + kTopTablePage * kPageSize;
   header.boot_page_gpa = base + kBootPage * kPageSize;

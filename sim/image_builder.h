@@ -24,6 +24,8 @@ struct EntryMarker {
 inline constexpr std::size_t kEntryMarkerBytes = 16;
 
 [[nodiscard]] std::uint64_t program_key(const std::string& name);
+/// Where the entry page of its image is loaded.
+[[nodiscard]] std::uint64_t entry_page_gpa(const GuestProgram& program);
 [[nodiscard]] std::optional<EntryMarker> read_marker(
     std::span<const std::byte, kEntryMarkerBytes> bytes);
 
