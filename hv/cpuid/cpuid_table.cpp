@@ -4,6 +4,7 @@
 
 #include "hv/cpuid/feature_masks.h"
 #include "hv/hypervisor_limits.h"
+#include "hv/processor/physical_apic.h"
 #include "hv/tlfs/cpuid.h"
 #include "machine/x86.h"
 
@@ -18,6 +19,9 @@ constexpr std::uint32_t kMinorVersion = 0;
 /// Turns of a spin loop before a guest should call HvCallNotifyLongSpinWait.
 constexpr std::uint32_t kSpinRetries = 0xFFF;
 constexpr std::uint32_t kSpinNeverNotify = 0xFFFF'FFFF;
+/// What HvCallMapDeviceInterrupt hands out, one by one.
+constexpr std::uint32_t kRemappingVectors =
+    physical_apic::kFirstHypervisorVector - physical_apic::kFirstInterruptVector;
 
 // Leaf 1 ECX and EDX (SDM vol. 2 CPUID).
 constexpr std::uint32_t kMonitor = 1u << 3;
@@ -266,7 +270,8 @@ CpuidResult hypervisor_cpuid(const CpuidSubject& subject, std::uint32_t leaf) {
     case kCpuidRecommendations:
       return recommendations(subject);
     case kCpuidLimits:
-      return {kMaxVirtualProcessors, kMaxLogicalProcessors, 0, 0};
+      return {kMaxVirtualProcessors, kMaxLogicalProcessors,
+              subject.privileges.has(Privilege::kCpuManagement) ? kRemappingVectors : 0, 0};
     case kCpuidHardwareFeatures:
       return {HardwareFeatures::kMsrBitmaps | HardwareFeatures::kSecondLevelTranslation |
                   HardwareFeatures::kUnrestrictedGuest,

@@ -124,6 +124,10 @@ constexpr LeafCase kLeaves[] = {
        GUEST_CHECK(leaf.eax == hv::kMaxVirtualProcessors && leaf.ebx == hv::kMaxLogicalProcessors);
      },
      Caller::kChild},
+    {hv::kCpuidLimits, "192 vectors for the interrupts that the root maps",
+     [] { GUEST_CHECK(cpuid(hv::kCpuidLimits, 0).ecx == 192); }},
+    {hv::kCpuidLimits, "no vectors for a child, which maps no interrupts",
+     [] { GUEST_CHECK(cpuid(hv::kCpuidLimits, 0).ecx == 0); }, Caller::kChild},
     {hv::kCpuidHardwareFeatures, "second-level translation, and not nested",
      [] {
        const std::uint32_t eax = cpuid(hv::kCpuidHardwareFeatures, 0).eax;
