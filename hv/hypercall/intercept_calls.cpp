@@ -52,9 +52,10 @@ Status change_exception(Partition& target, std::uint64_t vector, bool install) {
   return Status::kSuccess;
 }
 
-/// The access mask that a type asks for; nothing for a type that is not offered. But for startup
-/// IPIs, what the local APIC does is the hypervisor's own, and no trap follows an exception (TLFS:
-/// CPUID 0x40000003).
+/// The access mask that a type asks for; nothing for a type that is not offered. CPUID 0x40000003
+/// says that neither traps after exceptions (ECX bit 8) nor EOIs (EDX bit 31) are, virtual
+/// processors have no system management mode, and the EPT is what intercepts accesses to devices;
+/// of what software does with the local APIC only startup IPIs concern a parent.
 std::optional<std::uint32_t> needed_mask(InterceptType type) {
   switch (type) {
     case InterceptType::kX64IoPort:

@@ -39,6 +39,15 @@ Status both(InterceptType type, std::uint32_t mask, std::uint64_t parameter = 0)
   return status;
 }
 
+/// A type that no mask makes a legal one of; without a mask, too, there is nothing to remove.
+Status install_any_way(InterceptType type) {
+  const PartitionId id = make_child().id;
+  for (std::uint32_t mask = hv::kInterceptAccessNone; mask < (kRead | kWrite | kExecute); ++mask) {
+    GUEST_CHECK(install(id, type, mask, 0) == Status::kInvalidParameter);
+  }
+  return install(id, type, kRead | kWrite | kExecute, 0);
+}
+
 PartitionId inactive() {
   GUEST_CHECK(
       call(HypercallControl(CallCode::kCreatePartition), hv::CreatePartitionInput{}).status() ==
@@ -127,14 +136,23 @@ constexpr CallCase kInstallCases[] = {
      [] { return install(InterceptType::kX64ApicInitSipi, kExecute); }},
     {CallCode::kInstallIntercept, "a type that does not exist", Status::kInvalidParameter,
      [] { return install(InterceptType{0x99}, kExecute); }},
-    {CallCode::kInstallIntercept, "what the local APIC does, which is not offered",
+    {CallCode::kInstallIntercept, "writes to the local APIC, which is not offered",
+     Status::kInvalidParameter, [] { return install_any_way(InterceptType::kX64ApicWrite); }},
+    {CallCode::kInstallIntercept, "SMIs, which no virtual processor has", Status::kInvalidParameter,
+     [] { return install_any_way(InterceptType::kX64ApicSmi); }},
+    {CallCode::kInstallIntercept, "EOIs, which CPUID does not offer", Status::kInvalidParameter,
+     [] {
+       GUEST_CHECK((machine::cpuid(hv::kCpuidFeatures, 0).edx >> 31) == 0);
+       return install_any_way(InterceptType::kX64ApicEoi);
+     }},
+    {CallCode::kInstallIntercept, "traps after exceptions, which CPUID does not offer",
      Status::kInvalidParameter,
      [] {
-       const PartitionId id = make_child().id;
-       GUEST_CHECK(install(id, InterceptType::kX64ApicWrite, kWrite, 0) ==
-                   Status::kInvalidParameter);
-       return install(id, InterceptType::kX64ApicSmi, kExecute, 0);
+       GUEST_CHECK((machine::cpuid(hv::kCpuidFeatures, 0).ecx & (1u << 8)) == 0);
+       return install_any_way(InterceptType::kX64ExceptionTrap);
      }},
+    {CallCode::kInstallIntercept, "accesses to devices, which have the rights of GPA pages",
+     Status::kInvalidParameter, [] { return install_any_way(InterceptType::kMmio); }},
     {CallCode::kInstallIntercept, "an I/O port's reads alone", Status::kInvalidParameter,
      [] { return install(InterceptType::kX64IoPort, kRead, 0x80); }},
     {CallCode::kInstallIntercept, "execution of an MSR", Status::kInvalidParameter,
