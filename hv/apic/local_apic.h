@@ -95,8 +95,13 @@ class LocalApic {
   /// below
   /// 16. With auto-EOI it leaves service at the moment it is acknowledged.
   bool request(std::uint8_t vector, Trigger trigger = Trigger::kEdge, bool auto_eoi = false);
-  /// Takes back the level-triggered requests that were not acknowledged yet.
+  /// Takes back the level-triggered requests that were not acknowledged yet, or the one of them.
   void withdraw_level_triggered() { requested_.remove(level_); }
+  void withdraw_level_triggered(std::uint8_t vector) {
+    if (level_.has(vector)) {
+      requested_.remove(vector);
+    }
+  }
   /// The interrupt that the processor takes as soon as it can.
   [[nodiscard]] std::optional<std::uint8_t> deliverable() const;
   /// Whether any interrupt is requested, whatever its priority.

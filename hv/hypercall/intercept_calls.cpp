@@ -252,8 +252,7 @@ CallOutcome clear_virtual_interrupt(CallContext& context) {
   if (!target) {
     return fail(target.error());
   }
-  VirtualProcessor* const vp = (*target)->vp(VpIndex{0});
-  return fail(vp != nullptr ? clear_external(*vp) : Status::kNotAcknowledged);
+  return fail(clear_external(**target));
 }
 
 }  // namespace hv::calls

@@ -206,6 +206,18 @@ void deliver_command(Hypervisor& hypervisor, VirtualProcessor& target,
   hypervisor.notify(target);
 }
 
+bool has_acknowledged_external(Partition& partition) {
+  for (VirtualProcessor* vp : partition.vps) {
+    if (vp != nullptr) {
+      const machine::LockGuard guard(vp->lock);
+      if (vp->external_acknowledged) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 bool is_destination(const VirtualProcessor* source, VirtualProcessor& target,
                     const InterruptCommand& command) {
   InterruptDestination destination{.id = InterruptDestination::kBroadcast};
@@ -462,9 +474,12 @@ Status signal_local_pin(Hypervisor& hypervisor, Partition& partition, std::uint3
     if (meant && meant->delivery == InterruptDelivery::kExtInt) {
       const auto vector = command.deassert ? std::nullopt : std::optional(command.vector);
       signalled = assert_external(hypervisor, *target, vector);
-    } else if (meant && (meant->level || !command.deassert)) {
-      meant->deassert = command.deassert;
+    } else if (meant && !command.deassert) {
       deliver_command(hypervisor, *target, *meant);
+    } else if (meant && meant->level) {
+      // What others assert is none of this pin's business.
+      const machine::LockGuard vp_guard(target->lock);
+      target->apic.withdraw_level_triggered(meant->vector);
     }
     status = status == Status::kAcknowledged ? status : signalled;
   }
@@ -473,11 +488,11 @@ Status signal_local_pin(Hypervisor& hypervisor, Partition& partition, std::uint3
 
 Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,
                        std::optional<std::uint8_t> vector) {
+  if (vector && has_acknowledged_external(target.partition)) {
+    return Status::kAcknowledged;
+  }
   {
     const machine::LockGuard guard(target.lock);
-    if (vector && target.external_acknowledged) {
-      return Status::kAcknowledged;
-    }
     target.external_vectors = {};
     if (vector) {
       target.external_vectors[*vector / 64u] = 1ull << (*vector % 64u);
@@ -487,11 +502,16 @@ Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,
   return Status::kSuccess;
 }
 
-Status clear_external(VirtualProcessor& target) {
-  const machine::LockGuard guard(target.lock);
-  const bool acknowledged = target.external_acknowledged;
-  target.external_acknowledged = false;
-  return acknowledged ? Status::kSuccess : Status::kNotAcknowledged;
+Status clear_external(Partition& partition) {
+  Status status = Status::kNotAcknowledged;
+  for (VirtualProcessor* vp : partition.vps) {
+    if (vp != nullptr) {
+      const machine::LockGuard guard(vp->lock);
+      status = vp->external_acknowledged ? Status::kSuccess : status;
+      vp->external_acknowledged = false;
+    }
+  }
+  return status;
 }
 
 }  // namespace hv

@@ -78,11 +78,12 @@ void send_interrupt(Hypervisor& hypervisor, VirtualProcessor& source,
 [[nodiscard]] Status signal_local_pin(Hypervisor& hypervisor, Partition& partition,
                                       std::uint32_t pin, const InterruptCommand& command);
 
-/// The line of a child's external interrupt, or no line: it passes the local APIC by.
-/// kAcknowledged: the child took one that was not cleared since. Takes the VP's lock.
+/// The line of a child's external interrupt, or no line: it passes the local APIC by. The computer
+/// has one interrupt controller for them, whichever VP it is wired to (SDM vol. 3 10.5.1).
+/// kAcknowledged: a VP took one that was not cleared since. Takes the locks of the child's VPs.
 [[nodiscard]] Status assert_external(Hypervisor& hypervisor, VirtualProcessor& target,
                                      std::optional<std::uint8_t> vector);
-/// kNotAcknowledged: the child took none. Takes the VP's lock.
-[[nodiscard]] Status clear_external(VirtualProcessor& target);
+/// kNotAcknowledged: no VP took one. Takes the locks of the VPs.
+[[nodiscard]] Status clear_external(Partition& partition);
 
 }  // namespace hv

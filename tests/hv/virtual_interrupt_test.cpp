@@ -194,6 +194,59 @@ void root_with_bad_requests() {
   end(0);
 }
 
+/// The interrupt controller of this child is wired to its second processor.
+void child_of_two() {
+  begin();
+  machine::store_u32(kStep, 1);
+  for (;;) {
+    machine::pause();
+  }
+}
+void second_with_controller() {
+  constexpr std::uint64_t kExtIntDelivery = 7u << 8;
+  enable_local_apic();
+  machine::set_interrupt_handler(kExternal, on_external);
+  machine::write_msr(machine::x86::kX2ApicLvtLint0, kExtIntDelivery);
+  machine::store_u32(kStep, 2);
+  enabled_until(3);
+  for (;;) {
+    machine::pause();
+  }
+}
+
+void root_that_signals_the_second() {
+  begin();
+  const child_maker::Child made = child_maker::make("child", 2);
+  const auto await = [&](Gpa at, std::uint32_t value) {
+    while (machine::load_u32(made.memory + at.value()) != value) {
+      machine::pause();
+    }
+  };
+  child_maker::start(made, 0);
+  await(kStep, 1);
+  child_maker::start(made, 1);
+  await(kStep, 2);
+  Input input;
+  input.partition = made.id;
+  input.control = static_cast<std::uint64_t>(VirtualInterruptType::kLocalInt0);
+  input.destination = 1;
+  input.vector = kExternal;
+  const auto signal = [&] {
+    return call(HypercallControl(CallCode::kAssertVirtualInterrupt), input).status();
+  };
+  Asserter line(made.id);
+  for (std::uint32_t times = 1; times <= 2; ++times) {
+    GUEST_CHECK(line.clear() == Status::kNotAcknowledged);
+    GUEST_CHECK(signal() == Status::kSuccess);
+    await(kExternalCount, times);
+    GUEST_CHECK(signal() == Status::kAcknowledged);
+    GUEST_CHECK(line.edge(VirtualInterruptType::kExtInt, kExternal) == Status::kAcknowledged);
+    GUEST_CHECK(line.clear() == Status::kSuccess);
+  }
+  child_maker::destroy(made);
+  end(0);
+}
+
 void require_pass(void (*boot)(), std::uint64_t seed) {
   const sim::RunResult result = run(world_with_child(boot, child), seed);
   INFO("seed " << seed << " " << describe(result));
@@ -205,6 +258,16 @@ void require_pass(void (*boot)(), std::uint64_t seed) {
 TEST_CASE("level and external interrupts go and come back as their lines do", "[hv][interrupt]") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     require_pass(root, seed);
+  }
+}
+
+TEST_CASE("an external interrupt that another than the first processor took is cleared",
+          "[hv][interrupt]") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    const sim::RunResult result = run(
+        world_with_child(root_that_signals_the_second, child_of_two, second_with_controller), seed);
+    INFO("seed " << seed << " " << describe(result));
+    REQUIRE(result.passed());
   }
 }
 

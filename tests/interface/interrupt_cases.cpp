@@ -169,6 +169,24 @@ constexpr CallCase kCases[] = {
        return assert_at_pin(machine::x86::kX2ApicLvtLint1, 0x10000 | kVector,
                             VirtualInterruptType::kLocalInt1, false);
      }},
+    {CallCode::kAssertVirtualInterrupt, "LINT0, which has a level, taken back beside another level",
+     Status::kSuccess,
+     [] {
+       constexpr std::uint32_t kLevelTriggered = 1u << 15;
+       const Child child = enabled_child();
+       child_maker::set_register(child, 0, apic_register(machine::x86::kX2ApicLvtLint0),
+                                 kLevelTriggered | kVector);
+       const auto change = [&](VirtualInterruptType type, std::uint32_t vector) {
+         return assert_it(interrupt(child.id, type, vector, 0, Input::kLevel));
+       };
+       GUEST_CHECK(change(VirtualInterruptType::kFixed, kVector + 1) == Status::kSuccess);
+       GUEST_CHECK(change(VirtualInterruptType::kLocalInt0, 0) == Status::kSuccess);
+       GUEST_CHECK(is_requested(child, kVector));
+       const Status status = change(VirtualInterruptType::kLocalInt0, Input::kDeassert);
+       GUEST_CHECK(!is_requested(child, kVector));
+       GUEST_CHECK(is_requested(child, kVector + 1));
+       return status;
+     }},
     {CallCode::kAssertVirtualInterrupt, "a vector below 16", Status::kInvalidParameter,
      [] { return assert_in_child(VirtualInterruptType::kFixed, 15); }},
     {CallCode::kAssertVirtualInterrupt, "SMI", Status::kInvalidParameter,
