@@ -100,9 +100,12 @@ struct Bus {
     begin_open();
     f.answer_open(1);
   }
-  void open_reserved() {
+  void begin_open_reserved() {
     lend();
     (void)f.client.open_reserved(vmbus::ChannelId(1), {.ring_gpadl = gpadl}, 5);
+  }
+  void open_reserved() {
+    begin_open_reserved();
     vmbus::OpenChannelResult result;
     result.channel_id = 1;
     f.say(result);
@@ -224,7 +227,16 @@ const std::vector<Case<Bus>>& channel_states() {
          (void)bus.f.client.request_offers();
        }},
       {"Offered", [](Bus& bus) { bus.take_offers(); }},
+      {"Offered, MODIFYCHANNEL sent",
+       [](Bus& bus) {
+         bus.open();
+         (void)bus.f.client.modify(vmbus::ChannelId(1), 1);
+         (void)bus.f.client.close(vmbus::ChannelId(1));
+       },
+       &vmbus::has_modify_response},
       {"Opening", [](Bus& bus) { bus.begin_open(); }},
+      {"Opening, reserved", [](Bus& bus) { bus.begin_open_reserved(); },
+       &vmbus::has_reserved_channels},
       {"Open", [](Bus& bus) { bus.open(); }},
       {"Open, MODIFYCHANNEL sent",
        [](Bus& bus) {
@@ -269,6 +281,35 @@ Rows rows(const std::vector<Case<Bus>>& states, const std::vector<MessageType>& 
   });
 }
 
+/// What a look at a client that was brought into a state says of it.
+template <class Look>
+auto after(const Case<Bus>& state, Look look_at) {
+  Bus bus(vmbus::Version::kCopper);
+  state.enter(bus);
+  return look_at(bus);
+}
+
+void expect_all_states(Printer& printer) {
+  constexpr auto kName = [](auto state) { return name_of(state); };
+  printer.expect_all<ClientState>(kName, connection_states(), [](const Case<Bus>& state) {
+    return after(state, [](const Bus& bus) { return bus.f.client.state(); });
+  });
+  printer.expect_all<ClientChannelState>(kName, channel_states(), [](const Case<Bus>& state) {
+    return after(state,
+                 [](const Bus& bus) { return bus.f.client.channel_state(vmbus::ChannelId(1)); });
+  });
+  printer.expect_all<ClientGpadlState>(kName, gpadl_states(), [](const Case<Bus>& state) {
+    return after(state, [](const Bus& bus) {
+      for (const vmbus::ClientGpadl& gpadl : bus.f.gpadls) {
+        if (gpadl.state != ClientGpadlState::kFree) {
+          return gpadl.state;
+        }
+      }
+      return ClientGpadlState::kFree;
+    });
+  });
+}
+
 }  // namespace
 
 void print_client(Printer& printer) {
@@ -277,6 +318,7 @@ void print_client(Printer& printer) {
       MessageType::kOpenChannelResult,     MessageType::kModifyChannelResponse,
       MessageType::kCloseReservedResponse, MessageType::kUnloadResponse};
   constexpr auto kNewest = vmbus::Version::kCopper;
+  expect_all_states(printer);
   printer.heading("Client: states of the connection, version 6.0");
   printer.begin_table("connection", "message");
   printer.rows(rows(connection_states(), all_types(), kNewest));

@@ -118,7 +118,7 @@ struct Bus {
     open();
     f.say_channel(MessageType::kCloseChannel, 1);
   }
-  void open_reserved() {
+  void begin_open_reserved() {
     lend_ring();
     vmbus::OpenReservedChannel message;
     message.channel_id = 1;
@@ -126,6 +126,9 @@ struct Bus {
     message.ring_gpadl_id = kRing;
     message.downstream_page_offset = 4;
     f.say(message);
+  }
+  void open_reserved() {
+    begin_open_reserved();
     (void)f.server.open_complete(id, true);
   }
   void close_reserved() {
@@ -347,6 +350,13 @@ const std::vector<Case<Bus>>& channel_states() {
        },
        &vmbus::has_modify_channel},
       {"Closing", [](Bus& bus) { bus.begin_close(); }},
+      {"Closing, being retargeted",
+       [](Bus& bus) {
+         bus.open();
+         bus.modify(1);
+         bus.f.say_channel(MessageType::kCloseChannel, 1);
+       },
+       &vmbus::has_modify_channel},
       {"ClosingReopen",
        [](Bus& bus) {
          bus.begin_close();
@@ -363,11 +373,18 @@ const std::vector<Case<Bus>>& channel_states() {
          (void)bus.f.server.revoke(bus.id);
          (void)bus.f.offer();
        }},
+      {"OpeningClientRelease",
+       [](Bus& bus) {
+         bus.begin_open();
+         bus.f.say_bare(MessageType::kUnload);
+       }},
       {"ClosingClientRelease",
        [](Bus& bus) {
          bus.begin_close();
          bus.f.say_channel(MessageType::kRelidReleased, 1);
        }},
+      {"Opening, reserved", [](Bus& bus) { bus.begin_open_reserved(); },
+       &vmbus::has_reserved_channels},
       {"Open, reserved", [](Bus& bus) { bus.open_reserved(); }, &vmbus::has_reserved_channels},
       {"Closing, reserved",
        [](Bus& bus) {
@@ -378,6 +395,13 @@ const std::vector<Case<Bus>>& channel_states() {
       {"Open, reserved, its connection gone",
        [](Bus& bus) {
          bus.open_reserved();
+         bus.take_offers();
+       },
+       &vmbus::has_reserved_channels},
+      {"Closing, reserved, its connection gone",
+       [](Bus& bus) {
+         bus.open_reserved();
+         bus.close_reserved();
          bus.take_offers();
        },
        &vmbus::has_reserved_channels},
@@ -432,6 +456,30 @@ Rows rows(const std::vector<Case<Bus>>& states, const std::vector<MessageType>& 
   });
 }
 
+/// What a look at a server that was brought into a state says of it.
+template <class Look>
+auto after(const Case<Bus>& state, Look look_at) {
+  Bus bus(vmbus::Version::kCopper);
+  state.enter(bus);
+  return look_at(bus);
+}
+
+void expect_all_states(Printer& printer) {
+  constexpr auto kName = [](auto state) { return name_of(state); };
+  printer.expect_all<ServerState>(kName, connection_states(), [](const Case<Bus>& state) {
+    return after(state, [](const Bus& bus) { return bus.f.server.state(); });
+  });
+  printer.expect_all<ServerChannelState>(kName, channel_states(), [](const Case<Bus>& state) {
+    return after(state, [](const Bus& bus) { return bus.f.channels[0].state; });
+  });
+  printer.expect_all<GpadlState>(kName, gpadl_states(), [](const Case<Bus>& state) {
+    return after(state, [](const Bus& bus) {
+      const vmbus::Gpadl* const gpadl = bus.gpadl(kOther);
+      return gpadl == nullptr ? GpadlState::kFree : gpadl->state;
+    });
+  });
+}
+
 /// What devices answer, and the host's own wish.
 void print_host_events(Printer& printer) {
   const std::vector<Case<Bus>> events = {
@@ -468,6 +516,7 @@ void print_server(Printer& printer) {
                                                        MessageType::kCloseReservedChannel,
                                                        MessageType::kUnload};
   constexpr auto kNewest = vmbus::Version::kCopper;
+  expect_all_states(printer);
   printer.heading("Server: states of the connection, version 6.0");
   printer.begin_table("connection", "message");
   printer.rows(rows(connection_states(), all_types(), kRing, kNewest));

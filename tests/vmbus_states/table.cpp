@@ -119,4 +119,10 @@ void Printer::event_row(std::string_view state, std::string_view name, const Eff
               effect.next.empty() ? "the same" : effect.next.c_str());
 }
 
+void Printer::miss(std::string_view state) {
+  ++missing_;
+  std::fprintf(stderr, "no table has the state %.*s\n", static_cast<int>(state.size()),
+               state.data());
+}
+
 }  // namespace vmbus_states

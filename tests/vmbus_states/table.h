@@ -95,12 +95,36 @@ class Printer {
   /// The same for what is no message.
   void event_row(std::string_view state, std::string_view event, const Effect& effect);
 
+  /// Each value of State, as name_of() knows them, has to be the state that one of `cases` leads
+  /// to.
+  template <class State, class Name, class Cases, class StateOf>
+  void expect_all(Name name, const Cases& cases, StateOf state_after) {
+    for (int value = 0;; ++value) {
+      const auto state = static_cast<State>(value);
+      if (name(state).empty()) {
+        return;
+      }
+      bool found = false;
+      for (const auto& entry : cases) {
+        found = found || state_after(entry) == state;
+      }
+      if (!found) {
+        miss(name(state));
+      }
+    }
+  }
+
   [[nodiscard]] int pairs() const { return pairs_; }
   [[nodiscard]] int undefined() const { return undefined_; }
+  /// States that no table has.
+  [[nodiscard]] int missing() const { return missing_; }
 
  private:
+  void miss(std::string_view state);
+
   int pairs_ = 0;
   int undefined_ = 0;
+  int missing_ = 0;
 };
 
 void print_server(Printer& printer);
