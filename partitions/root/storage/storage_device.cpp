@@ -236,6 +236,11 @@ void StorageDevice::take_request(const vmbus::PacketView& view) {
   const std::span bytes(reinterpret_cast<std::byte*>(job + 1), view.size());
   session_->incoming.copy(bytes);
   vmbus::trace_received(session_->track, vmbus::PacketDirection::kToServer, view, bytes);
+  if (!view.completion_requested) {
+    // Who wants no completion gets none: it would be told of an id that it does not know.
+    kernel_.heap().free(job, size);
+    return;
+  }
   ++in_flight_;
   job_bytes_ += size;
   const auto request = storage::decode_request(view, bytes);
