@@ -16,7 +16,8 @@ std::size_t bytes_to_alignment(const std::byte* place) {
 
 }  // namespace
 
-Heap::Heap(std::span<std::byte> region) : lock_(kHeapRank), rest_(region) {
+Heap::Heap(std::span<std::byte> region)
+    : lock_(kHeapRank), rest_(region), reserve_bytes_(region.size() / kReservePart) {
   rest_ = rest_.subspan(bytes_to_alignment(rest_.data()));
 }
 
@@ -28,7 +29,7 @@ std::size_t Heap::class_of(std::size_t size_bytes) {
   return index;
 }
 
-void* Heap::try_allocate(std::size_t size_bytes) {
+void* Heap::take(std::size_t size_bytes, std::size_t keep_bytes) {
   const std::size_t index = class_of(size_bytes);
   if (index == kClassCount) {
     return nullptr;
@@ -40,7 +41,7 @@ void* Heap::try_allocate(std::size_t size_bytes) {
     ++blocks_in_use_;
     return block;
   }
-  if (rest_.size() < block_bytes) {
+  if (rest_.size() < block_bytes + keep_bytes) {
     return nullptr;
   }
   void* block = rest_.data();

@@ -22,11 +22,14 @@ class Heap {
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
-  /// 16-byte aligned memory with undefined content; null when the region is used up.
-  [[nodiscard]] void* try_allocate(std::size_t size_bytes);
-  /// The same, where the kernel has promised itself that there is enough.
+  /// 16-byte aligned memory with undefined content; null when nothing but the reserve is left. For
+  /// what others decide the amount of: they can use up the heap, but not break the kernel.
+  [[nodiscard]] void* try_allocate(std::size_t size_bytes) {
+    return take(size_bytes, reserve_bytes_);
+  }
+  /// The same with the reserve, where the kernel has promised itself that there is enough.
   [[nodiscard]] void* allocate(std::size_t size_bytes) {
-    void* block = try_allocate(size_bytes);
+    void* block = take(size_bytes, 0);
     INVARIANT(block != nullptr);
     return block;
   }
@@ -37,6 +40,13 @@ class Heap {
   [[nodiscard]] T* create(Arguments&&... arguments) {
     static_assert(alignof(T) <= kAlignment);
     return new (allocate(sizeof(T))) T(std::forward<Arguments>(arguments)...);
+  }
+  /// Null as try_allocate().
+  template <class T, class... Arguments>
+  [[nodiscard]] T* try_create(Arguments&&... arguments) {
+    static_assert(alignof(T) <= kAlignment);
+    void* const place = try_allocate(sizeof(T));
+    return place == nullptr ? nullptr : new (place) T(std::forward<Arguments>(arguments)...);
   }
   template <class T>
   void destroy(T* object) {
@@ -58,9 +68,16 @@ class Heap {
     FreeBlock* next = nullptr;
   };
 
+  /// The part of the region that is the reserve.
+  static constexpr std::size_t kReservePart = 16;
+
+  /// Null if fewer than `keep_bytes` of what was never handed out would be left.
+  [[nodiscard]] void* take(std::size_t size_bytes, std::size_t keep_bytes);
+
   machine::SpinLock lock_;
   std::array<FreeBlock*, kClassCount> free_{};
   std::span<std::byte> rest_;
+  std::size_t reserve_bytes_;
   std::size_t blocks_in_use_ = 0;
 };
 

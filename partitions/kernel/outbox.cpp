@@ -16,8 +16,12 @@ void Outbox::append(const hv::PostMessageInput& message) {
     refused_(context_, message, hv::Status::kInsufficientBuffers);
     return;
   }
+  auto* entry = heap_.try_create<Entry>(message, nullptr);
+  if (entry == nullptr) {
+    refused_(context_, message, hv::Status::kInsufficientMemory);
+    return;
+  }
   ++count_;
-  auto* entry = heap_.create<Entry>(message, nullptr);
   (first_ == nullptr ? first_ : last_->next) = entry;
   last_ = entry;
   start_sending();

@@ -9,7 +9,8 @@
 namespace kernel {
 
 /// Belongs to one executor. What a receiver refuses for another reason than room is dropped, and
-/// told to `refused`; so is what comes when kMost wait for a receiver that takes nothing.
+/// told to `refused`; so is what comes when kMost wait for a receiver that takes nothing, or when
+/// the heap has no room for it.
 class Outbox {
  public:
   static constexpr std::uint32_t kMost = 512;

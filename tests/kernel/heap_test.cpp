@@ -58,3 +58,21 @@ TEST_CASE("a heap that is used up says so, and serves again after a free", "[ker
   CHECK(heap.try_allocate(500) == blocks.back());
   CHECK(heap.try_allocate(std::size_t{2} << 20) == nullptr);
 }
+
+TEST_CASE("what others use up leaves the kernel a reserve", "[kernel][heap]") {
+  std::vector<std::byte> region(64 * 1024);
+  Heap heap(region);
+  while (heap.try_allocate(512) != nullptr) {
+  }
+  CHECK(heap.try_create<std::uint64_t>(7u) == nullptr);
+  std::vector<void*> blocks;
+  for (int block = 0; block < 7; ++block) {
+    blocks.push_back(heap.allocate(512));
+  }
+  heap.free(blocks.back(), 512);
+  CHECK(heap.try_allocate(512) == blocks.back());
+  auto* const word = heap.create<std::uint64_t>(7u);
+  CHECK(*word == 7);
+  heap.destroy(word);
+  CHECK(heap.try_create<std::uint64_t>(8u) == word);
+}

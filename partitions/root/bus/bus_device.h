@@ -41,10 +41,12 @@ struct ChannelRings {
 class BusDevice : public SignalReceiver {
  public:
   [[nodiscard]] virtual vmbus::Offer offer() const = 0;
-  virtual void open(const ChannelRings& rings) = 0;
+  /// False, with nothing changed, if there is no memory for it.
+  [[nodiscard]] virtual bool open(const ChannelRings& rings) = 0;
   /// Ends with ChannelOwner::device_closed: nothing of the child's is touched from then on.
   virtual void close() = 0;
-  /// The device behind its sub-channel of this index, from 1 on; null if it has none.
+  /// The device behind its sub-channel of this index, from 1 on; null if it has none, or there is
+  /// no memory for it.
   [[nodiscard]] virtual BusDevice* make_subchannel(std::uint16_t index) = 0;
   /// Whether it goes when its client has closed it, or has left without opening it.
   [[nodiscard]] virtual bool is_for_one_opening() const { return false; }

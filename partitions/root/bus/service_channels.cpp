@@ -253,10 +253,13 @@ void VmbusService::open(vmbus::OfferId offer, const vmbus::ChannelOpening& openi
     monitors_.add(*channel.monitor, *channel.device, child_.monitor_latency_100ns);
   }
   const std::size_t incoming = rings.client_to_server.size();
-  channel.device->open(
+  const bool opened = channel.device->open(
       {pages.first(incoming), pages.subspan(incoming), ports_.connection(use_of(index)),
        vmbus::channel_track(child_.number, vmbus::Server::channel_id(offer)), this, index});
-  server_.open_complete(offer, true);
+  if (!opened) {
+    let_go(index);
+  }
+  server_.open_complete(offer, opened);
 }
 
 void VmbusService::close(vmbus::OfferId offer) {
@@ -287,7 +290,7 @@ kernel::Task<> VmbusService::close_after_subchannels(std::size_t index) {
   channels_[index].device->close();
 }
 
-void VmbusService::device_closed(std::size_t index) {
+void VmbusService::let_go(std::size_t index) {
   Channel& channel = channels_[index];
   close_signal(index);
   if (channel.monitor) {
@@ -297,6 +300,11 @@ void VmbusService::device_closed(std::size_t index) {
   kernel_.heap().free(channel.pages.data(), channel.pages.size_bytes());
   channel.pages = {};
   channel.is_open = false;
+}
+
+void VmbusService::device_closed(std::size_t index) {
+  Channel& channel = channels_[index];
+  let_go(index);
   channel.closing = false;
   channel.closed.set();
   if (!channel.leaving) {

@@ -123,8 +123,9 @@ bool VmbusService::change_monitor_pages(const vmbus::MonitorPages& pages) {
 void VmbusService::tl_connect(const vmbus::TlConnect& request) {
   if (stream_flags_ != nullptr && is_stream_service(request.service)) {
     auto* const device =
-        kernel_.heap().create<StreamDevice>(kernel_, request.service, request.endpoint);
-    if (attach(*device, *stream_flags_, kNoChannel) != hv::Status::kNoResources) {
+        kernel_.heap().try_create<StreamDevice>(kernel_, request.service, request.endpoint);
+    if (device != nullptr &&
+        attach(*device, *stream_flags_, kNoChannel) != hv::Status::kNoResources) {
       return;
     }
   }

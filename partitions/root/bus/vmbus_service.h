@@ -145,6 +145,8 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   [[nodiscard]] static std::uint32_t use_of(std::size_t channel);
   /// Translates both rings into one list of root pages; empty if a page is not the child's.
   [[nodiscard]] std::span<machine::Gpn> translate(const vmbus::RingPages& rings);
+  /// The opposite of what open() does before it asks the device.
+  void let_go(std::size_t index);
   [[nodiscard]] bool open_signal(std::size_t channel, std::uint32_t target_vp);
   void close_signal(std::size_t channel);
   void trace_sent(std::span<const std::byte> message) const;

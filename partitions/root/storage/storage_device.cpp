@@ -73,13 +73,17 @@ vmbus::Offer StorageDevice::offer() const {
   return offer;
 }
 
-void StorageDevice::open(const ChannelRings& rings) {
+bool StorageDevice::open(const ChannelRings& rings) {
   INVARIANT(session_ == nullptr);
+  session_ = kernel_.heap().try_create<Session>(rings, properties_of(geometry_, unit_));
+  if (session_ == nullptr) {
+    return false;
+  }
   vmbus::GpaPagesMemory outgoing(rings.to_child);
   vmbus::announce_pending_send_size(outgoing);
-  session_ = kernel_.heap().create<Session>(rings, properties_of(geometry_, unit_));
   something_to_do_.give();
   serve().spawn();
+  return true;
 }
 
 void StorageDevice::close() {
@@ -93,7 +97,7 @@ BusDevice* StorageDevice::make_subchannel(std::uint16_t index) {
   }
   StorageUnit unit = unit_;
   unit.subchannel_index = index;
-  return kernel_.heap().create<StorageDevice>(kernel_, disks_, memory_, unit);
+  return kernel_.heap().try_create<StorageDevice>(kernel_, disks_, memory_, unit);
 }
 
 kernel::Task<> StorageDevice::serve() {

@@ -37,7 +37,7 @@ class StorageDevice final : public BusDevice {
                 const StorageUnit& unit);
 
   [[nodiscard]] vmbus::Offer offer() const override;
-  void open(const ChannelRings& rings) override;
+  [[nodiscard]] bool open(const ChannelRings& rings) override;
   void close() override;
   [[nodiscard]] BusDevice* make_subchannel(std::uint16_t index) override;
   void destroy() override { kernel_.heap().destroy(this); }

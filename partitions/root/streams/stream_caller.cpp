@@ -49,8 +49,8 @@ kernel::Task<> StreamCaller::call_in_turn(std::uint32_t line) {
 kernel::Task<bool> StreamCaller::call(std::uint32_t port, kernel::Random& random) {
   CallOutcome outcome;
   auto* const device =
-      kernel_.heap().create<StreamCall>(kernel_, port, plan_.messages, random, outcome);
-  if (bus_.add(*device, flags_) == hv::Status::kNoResources) {
+      kernel_.heap().try_create<StreamCall>(kernel_, port, plan_.messages, random, outcome);
+  if (device == nullptr || bus_.add(*device, flags_) == hv::Status::kNoResources) {
     co_await kernel::sleep_for(kLookAgain100ns);
     co_return false;
   }

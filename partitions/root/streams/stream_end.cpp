@@ -33,14 +33,18 @@ vmbus::Offer StreamEnd::offer() const {
   return offer;
 }
 
-void StreamEnd::open(const ChannelRings& rings) {
+bool StreamEnd::open(const ChannelRings& rings) {
   INVARIANT(session_ == nullptr);
+  session_ = kernel_.heap().try_create<Session>(rings);
+  if (session_ == nullptr) {
+    return false;
+  }
   vmbus::GpaPagesMemory outgoing(rings.to_child);
   vmbus::announce_pending_send_size(outgoing);
-  session_ = kernel_.heap().create<Session>(rings);
   opened();
   something_to_do_.give();
   serve().spawn();
+  return true;
 }
 
 void StreamEnd::close() {

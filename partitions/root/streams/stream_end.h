@@ -21,7 +21,7 @@ class StreamEnd : public BusDevice {
       : service_(service), kernel_(kernel), endpoint_(endpoint) {}
 
   [[nodiscard]] vmbus::Offer offer() const override;
-  void open(const ChannelRings& rings) final;
+  [[nodiscard]] bool open(const ChannelRings& rings) final;
   void close() final;
   [[nodiscard]] BusDevice* make_subchannel(std::uint16_t) final { return nullptr; }
   [[nodiscard]] bool is_for_one_opening() const final { return true; }
