@@ -6,6 +6,8 @@
 #include "hv/tlfs/ports.h"
 #include "machine/address.h"
 #include "partitions/root/bus/event_flags.h"
+#include "vmbus/ring.h"
+#include "vmbus/ring_memory.h"
 #include "vmbus/server/offers.h"
 
 namespace root {
@@ -36,6 +38,13 @@ struct ChannelRings {
   std::uint64_t track = 0;
   ChannelOwner* owner = nullptr;
   std::size_t channel = 0;
+
+  /// Whether the child says in its own ring that it signals when it has made room; if not, who
+  /// waits for room has to look again.
+  [[nodiscard]] vmbus::SpaceSignals space_signals() const {
+    vmbus::GpaPagesMemory incoming(from_child);
+    return vmbus::space_signals_of_peer(incoming);
+  }
 };
 
 class BusDevice : public SignalReceiver {

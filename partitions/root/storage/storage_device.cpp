@@ -45,7 +45,7 @@ vmbus::GpaPagesMemory memory_of(std::span<const machine::Gpn> pages) {
 StorageDevice::Session::Session(const ChannelRings& rings,
                                 const storage::ChannelProperties& properties)
     : incoming(memory_of(rings.from_child)),
-      outgoing(memory_of(rings.to_child)),
+      outgoing(memory_of(rings.to_child), rings.space_signals()),
       signal(rings.signal),
       track(rings.track),
       owner(*rings.owner),

@@ -19,7 +19,7 @@ constexpr machine::Site kClosedWithData("root.stream.closed_with_data_in_flight"
 
 StreamEnd::Session::Session(const ChannelRings& rings)
     : incoming(vmbus::GpaPagesMemory(rings.from_child)),
-      outgoing(vmbus::GpaPagesMemory(rings.to_child)),
+      outgoing(vmbus::GpaPagesMemory(rings.to_child), rings.space_signals()),
       signal(rings.signal),
       track(rings.track),
       owner(*rings.owner),
