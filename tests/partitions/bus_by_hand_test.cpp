@@ -33,10 +33,12 @@ void play() {
 
 /// Two disks are offered to the child, as channels 1 and 2; or no device, but services to call.
 void run_child(std::function<void(RawBus&)> child,
-               const std::string& workload = "workload=storage\nscratch_mib=1\n") {
+               const std::string& workload = "workload=storage\nscratch_mib=1\n",
+               std::uint64_t root_arena_bytes = 8 * partitions_test::kMib) {
   script = std::move(child);
   auto configuration = partitions_test::computer("children=1\nchild_processors=2\n" + workload,
                                                  partitions_test::child_program(play));
+  configuration.guests[0].arena_bytes = root_arena_bytes;
   configuration.disks.push_back({"data", "1", 65'536, nullptr, 0});
   configuration.disks.push_back({"scratch", "2", 4 << 20, nullptr, 64});
   sim::SeededDecider decider(1);
@@ -87,34 +89,60 @@ std::uint32_t status_of_move(RawBus& bus, std::uint32_t target_vp) {
   return bus.take().value_or(RawBus::Arrived{}).as<vmbus::ModifyChannelResponse>().status;
 }
 
-/// Whether the disk of channel 1 answers a request, and says so by the channel's flag.
-bool answers_with_signal(RawBus& bus) {
-  std::array<machine::Gpn, 2 * kRingPages> pages;
-  for (std::size_t at = 0; at < pages.size(); ++at) {
-    pages[at] = machine::Gpn(kRing + at);
+/// The rings of channel 1, without any bit that says what their user can do.
+class Rings {
+ public:
+  /// A request that any disk answers.
+  [[nodiscard]] bool put_request(bool wants_completion = true) {
+    vmbus::storage::StoragePacket packet;
+    packet.operation = vmbus::storage::Operation::kBeginInitialization;
+    vmbus::OutgoingPacket out;
+    out.completion_requested = wants_completion;
+    out.payload = vmbus::bytes_of(packet);
+    const bool written = outgoing_.write(out) == vmbus::RingStatus::kDone;
+    static_cast<void>(outgoing_.publish());
+    return written;
   }
-  vmbus::RingWriter outgoing{vmbus::GpaPagesMemory(std::span(pages).first(kRingPages))};
-  vmbus::RingReader incoming{vmbus::GpaPagesMemory(std::span(pages).subspan(kRingPages))};
-  vmbus::storage::StoragePacket packet;
-  packet.operation = vmbus::storage::Operation::kBeginInitialization;
-  vmbus::OutgoingPacket out;
-  out.completion_requested = true;
-  out.payload = vmbus::bytes_of(packet);
+  static void signal() {
+    static_cast<void>(
+        kernel::signal_event(hv::ConnectionId(vmbus::signal_connection(vmbus::ChannelId(1))), 0));
+  }
+  /// Takes all that is there, and tells nobody of the room.
+  [[nodiscard]] std::uint32_t take_all() {
+    std::uint32_t count = 0;
+    vmbus::PacketView view;
+    while (incoming_.peek(view) == vmbus::RingStatus::kDone) {
+      incoming_.consume();
+      ++count;
+    }
+    static_cast<void>(incoming_.publish());
+    return count;
+  }
+
+ private:
+  static std::span<const machine::Gpn> pages(std::size_t first) {
+    static constexpr std::array<machine::Gpn, 2 * kRingPages> kPages = [] {
+      std::array<machine::Gpn, 2 * kRingPages> result;
+      for (std::size_t at = 0; at < result.size(); ++at) {
+        result[at] = machine::Gpn(kRing + at);
+      }
+      return result;
+    }();
+    return std::span(kPages).subspan(first, kRingPages);
+  }
+
+  vmbus::RingWriter<vmbus::GpaPagesMemory> outgoing_{vmbus::GpaPagesMemory(pages(0))};
+  vmbus::RingReader<vmbus::GpaPagesMemory> incoming_{vmbus::GpaPagesMemory(pages(kRingPages))};
+};
+
+/// Whether the disk of channel 1 answers a request, and says so by the channel's flag.
+bool answers_with_signal(const RawBus& bus, Rings& rings) {
   static_cast<void>(bus.take_flag(1));
-  static_cast<void>(outgoing.write(out));
-  static_cast<void>(outgoing.publish());
-  static_cast<void>(
-      kernel::signal_event(hv::ConnectionId(vmbus::signal_connection(vmbus::ChannelId(1))), 0));
+  static_cast<void>(rings.put_request());
+  Rings::signal();
   bus.wait();
   const bool signalled = bus.take_flag(1);
-  bool answered = false;
-  vmbus::PacketView view;
-  while (incoming.peek(view) == vmbus::RingStatus::kDone) {
-    incoming.consume();
-    answered = true;
-  }
-  static_cast<void>(incoming.publish());
-  return answered && signalled;
+  return rings.take_all() == 1 && signalled;
 }
 
 }  // namespace
@@ -238,11 +266,12 @@ TEST_CASE("a channel that cannot be moved is signalled where it was, one that is
     connect(bus);
     opened = status_of_open(bus, 0);
     moved_nowhere = status_of_move(bus, 2);
-    works_after_refusal = answers_with_signal(bus);
+    Rings rings;
+    works_after_refusal = answers_with_signal(bus, rings);
     static_cast<void>(bus.take_flag(1));
     moved = status_of_move(bus, 0);
     signalled_by_move = bus.take_flag(1);
-    works_after_move = answers_with_signal(bus);
+    works_after_move = answers_with_signal(bus, rings);
   });
   CHECK(opened == vmbus::kStatusSuccess);
   CHECK(moved_nowhere == vmbus::kStatusUnsuccessful);
@@ -288,4 +317,106 @@ TEST_CASE("only what is the id of a port calls a service", "[partitions][vmbus][
       },
       "workload=stream\n");
   CHECK(answers == Types{MessageType::kTlConnectResult, MessageType::kOfferChannel});
+}
+
+TEST_CASE("a request that wants no completion gets none", "[partitions][vmbus][by_hand]") {
+  std::uint32_t unwanted = 1;
+  bool works = false;
+  run_child([&](RawBus& bus) {
+    connect(bus);
+    static_cast<void>(status_of_open(bus, 0));
+    Rings rings;
+    static_cast<void>(rings.put_request(false));
+    Rings::signal();
+    bus.wait();
+    unwanted = rings.take_all();
+    works = answers_with_signal(bus, rings);
+  });
+  CHECK(unwanted == 0);
+  CHECK(works);
+}
+
+TEST_CASE("a child that does not say when it has made room is looked at again",
+          "[partitions][vmbus][by_hand]") {
+  std::uint32_t asked = 0;
+  std::uint32_t first = 0;
+  std::uint32_t in_all = 0;
+  run_child([&](RawBus& bus) {
+    connect(bus);
+    static_cast<void>(status_of_open(bus, 0));
+    Rings rings;
+    // More than the ring to the child has room for.
+    for (int turn = 0; turn < 4; ++turn) {
+      while (rings.put_request()) {
+        ++asked;
+      }
+      Rings::signal();
+      bus.wait();
+    }
+    for (int turn = 0; turn < 8; ++turn) {
+      const std::uint32_t came = rings.take_all();
+      first = turn == 0 ? came : first;
+      in_all += came;
+      bus.wait();
+    }
+  });
+  CHECK(first < asked);
+  CHECK(in_all == asked);
+}
+
+TEST_CASE("the longest lists of pages that there are can be lent", "[partitions][vmbus][by_hand]") {
+  std::vector<std::uint32_t> statuses;
+  run_child([&](RawBus& bus) {
+    connect(bus);
+    std::uint32_t id = 1;
+    for (const std::size_t pages : {4096u, 8190u, 4097u, 4000u}) {
+      bus.lend(1, id++, pages, 0x10, true);
+      statuses.push_back(bus.take().value_or(RawBus::Arrived{}).as<vmbus::GpadlCreated>().status);
+    }
+  });
+  // There is a bound to what is kept for one child.
+  CHECK(statuses == std::vector<std::uint32_t>{vmbus::kStatusSuccess, vmbus::kStatusSuccess,
+                                               vmbus::kStatusUnsuccessful, vmbus::kStatusSuccess});
+}
+
+TEST_CASE("a child for whose wishes the root has no memory is refused them, and harms nobody",
+          "[partitions][vmbus][by_hand]") {
+  constexpr std::uint32_t kStreams = 24;
+  std::uint32_t opened = 0;
+  std::uint32_t refused = 0;
+  run_child(
+      [&](RawBus& bus) {
+        connect(bus);
+        for (std::uint32_t number = 0; number < kStreams; ++number) {
+          vmbus::TlConnectRequest request;
+          request.endpoint = vmbus::guid_of_port(100 + number);
+          request.service = vmbus::guid_of_port(vmbus::kEchoPort);
+          bus.say(request);
+          const auto answer = bus.take().value_or(RawBus::Arrived{});
+          if (answer.type != MessageType::kOfferChannel) {
+            ++refused;
+            continue;
+          }
+          const std::uint32_t channel = answer.as<vmbus::OfferChannel>().channel_id;
+          machine::fill_memory(machine::Gpa(machine::Gpn(kRing + 4 * number)),
+                               4 * machine::kPageSize, 0);
+          bus.lend(channel, 1 + number, 4, kRing + 4 * number);
+          const auto lent = bus.take().value_or(RawBus::Arrived{});
+          vmbus::OpenChannel open;
+          open.channel_id = channel;
+          open.ring_gpadl_id = 1 + number;
+          open.downstream_page_offset = 2;
+          bus.say(open);
+          const auto result = bus.take().value_or(RawBus::Arrived{});
+          const bool good = lent.as<vmbus::GpadlCreated>().status == vmbus::kStatusSuccess &&
+                            result.type == MessageType::kOpenChannelResult &&
+                            result.as<vmbus::OpenChannelResult>().status == vmbus::kStatusSuccess;
+          opened += good ? 1 : 0;
+          refused += good ? 0 : 1;
+        }
+      },
+      "workload=stream\n", 512 * 1024);
+  CHECK(opened > 0);
+  CHECK(refused > 0);
+  CHECK(opened + refused == kStreams);
 }

@@ -2,6 +2,7 @@
 // itself, so that a test sees each message, where it came and when. Interrupts stay disabled.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -83,10 +84,25 @@ class RawBus {
     message.interrupt_page_or_target = vmbus::kVmbusSint | std::uint64_t{features} << 32;
     say(message);
   }
-  /// Lends whole pages from `first` on.
-  void lend(std::uint32_t channel, std::uint32_t id, std::size_t pages, std::uint64_t first) {
-    const auto words = gpadl_wire::whole_pages(pages, first);
-    post(gpadl_wire::message(gpadl_wire::header(channel, id, words.size()), std::span(words)));
+  /// Lends whole pages from `first` on, or that page so many times.
+  void lend(std::uint32_t channel, std::uint32_t id, std::size_t pages, std::uint64_t first,
+            bool same_page = false) {
+    constexpr std::size_t kInHeader = (vmbus::kMaxMessageSize - sizeof(vmbus::GpadlHeader)) / 8;
+    constexpr std::size_t kInBody = (vmbus::kMaxMessageSize - sizeof(vmbus::GpadlBody)) / 8;
+    auto words = gpadl_wire::whole_pages(pages, first);
+    if (same_page) {
+      std::fill(words.begin() + 1, words.end(), first);
+    }
+    std::span<const std::uint64_t> rest(words);
+    const std::size_t head = std::min(rest.size(), kInHeader);
+    post(gpadl_wire::message(gpadl_wire::header(channel, id, words.size()), rest.first(head)));
+    for (rest = rest.subspan(head); !rest.empty();) {
+      vmbus::GpadlBody body;
+      body.gpadl_id = id;
+      const std::size_t count = std::min(rest.size(), kInBody);
+      post(gpadl_wire::message(body, rest.first(count)));
+      rest = rest.subspan(count);
+    }
   }
 
   /// Lets the root do all that it has to do by now.

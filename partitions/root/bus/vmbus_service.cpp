@@ -30,15 +30,14 @@ VmbusService::VmbusService(kernel::Kernel& kernel, ChildPorts& ports, const Vmbu
       message_port_(ports, vmbus::kMessageConnection),
       reserved_answers_(kernel.heap(), ports, &on_refused),
       monitors_(child.number),
+      gpadl_storage_(kernel.heap()),
       devices_(child.has_devices ? kernel.heap().create<DeviceStorage>() : nullptr),
       channels_(devices_ != nullptr ? std::span(devices_->channels) : std::span<Channel>()),
       server_({.newest_version = child.newest_version, .trace_id = child.number},
               devices_ != nullptr ? std::span(devices_->server_channels)
                                   : std::span<vmbus::ServerChannel>(),
               devices_ != nullptr ? std::span(devices_->gpadls) : std::span<vmbus::Gpadl>(),
-              devices_ != nullptr ? static_cast<vmbus::GpadlStorage&>(devices_->gpadl_storage)
-                                  : no_gpadls_,
-              *this) {}
+              gpadl_storage_, *this) {}
 
 VmbusService::~VmbusService() {
   if (caller_ != nullptr) {

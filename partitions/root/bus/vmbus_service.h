@@ -13,6 +13,7 @@
 #include "partitions/root/bus/bus_device.h"
 #include "partitions/root/bus/child_ports.h"
 #include "partitions/root/bus/event_flags.h"
+#include "partitions/root/bus/heap_gpadl_storage.h"
 #include "partitions/root/bus/message_port.h"
 #include "partitions/root/bus/monitor_scanner.h"
 #include "partitions/root/bus/reserved_answers.h"
@@ -65,9 +66,8 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   void handle_message(std::span<const std::byte> message) { server_.handle_message(message); }
 
  private:
-  static constexpr std::size_t kChannels = 16;
-  static constexpr std::size_t kGpadls = 32;
-  static constexpr std::size_t kGpadlWords = 2048;
+  static constexpr std::size_t kChannels = 32;
+  static constexpr std::size_t kGpadls = 64;
   static constexpr std::size_t kNoChannel = ~std::size_t{0};
 
   struct Channel {
@@ -98,14 +98,9 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   struct DeviceStorage {
     std::array<vmbus::ServerChannel, kChannels> server_channels{};
     std::array<vmbus::Gpadl, kGpadls> gpadls{};
-    std::array<std::uint64_t, kGpadlWords> gpadl_words{};
-    vmbus::FixedGpadlStorage gpadl_storage{gpadl_words};
     std::array<Channel, kChannels> channels;
   };
-  struct NoGpadlStorage final : vmbus::GpadlStorage {
-    [[nodiscard]] std::span<std::uint64_t> allocate(std::size_t) override { return {}; }
-    void release(std::span<std::uint64_t>) override {}
-  };
+  static_assert(sizeof(DeviceStorage) <= 32 * 1024);
 
   // ServerNotifier.
   void send_message(std::uint32_t target_vp, std::span<const std::byte> message) override;
@@ -162,7 +157,7 @@ class VmbusService final : private vmbus::ServerNotifier, private ChannelOwner {
   MonitorScanner monitors_;
   EventFlags* stream_flags_ = nullptr;
   StreamCaller* caller_ = nullptr;  // in the heap; null if the root calls nobody
-  NoGpadlStorage no_gpadls_;
+  HeapGpadlStorage gpadl_storage_;
   DeviceStorage* const devices_;  // in the heap; null without devices
   const std::span<Channel> channels_;
   bool removes_ = false;
